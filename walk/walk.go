@@ -1,0 +1,188 @@
+// Package walk reads directory trees with many goroutines.
+//
+// [Trees] walks one or more trees and gives every entry to a [Handler]; each
+// worker has a Handler of its own, so handlers need no locks. [All] gives the
+// same entries to a range loop.
+//
+// A worker goes depth first: it takes the directory that was found last. An
+// idle worker takes the older half of what another one has waiting, which are
+// the directories nearest to the root. A large directory is shared: several
+// workers read it in turn and handle its entries side by side.
+//
+// For each directory the calls come in this order, each at most once but
+// Filter (once per chunk) and File (once per entry):
+//
+//	EnterDir -> Filter, File ... -> LeaveDir
+//
+// LeaveDir comes when the directory's own entries are done; its subdirectories
+// may still be waiting. The calls for one large directory may come from several
+// workers; those for one entry come from one.
+//
+// Everything but the roots is opened relative to its open parent directory, so
+// paths may be longer than the system's limit, and a directory that is swapped
+// for a symbolic link is not followed.
+package walk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+)
+
+// Handler is given the entries that are not directories. One Handler serves one
+// worker and is never called by two goroutines at once.
+type Handler interface {
+	// File handles one entry. What it returns decides:
+	//
+	//	nil         the entry counts as processed
+	//	SkipFile    it counts as skipped
+	//	fs.SkipDir  it counts as skipped, and so do the entries listed after
+	//	            it in its directory, whose subdirectories are not entered
+	//	fs.SkipAll  the walk ends; Totals.Stopped is set
+	//	Fatal(err)  the walk fails with err
+	//
+	// Any other error is recorded against the entry, and the walk goes on. An
+	// error from a method of e that says that the entry is gone counts it as
+	// vanished. A panic is an error of its entry.
+	//
+	// e is valid until File returns.
+	File(ctx context.Context, e *Entry) error
+}
+
+// DirHandler may be implemented by a [Handler] that wants to see directories.
+type DirHandler interface {
+	// EnterDir is called when d was opened, before it is read. fs.SkipDir
+	// leaves out d and all below it. fs.SkipAll and Fatal are as for File;
+	// another error is recorded, d counts as failed and is not read.
+	EnterDir(ctx context.Context, d *Dir) error
+	// LeaveDir is called once when the entries of d are done, also when its
+	// listing broke midway; d.Counts is final then. An error makes d failed.
+	LeaveDir(ctx context.Context, d *Dir) error
+}
+
+// Filterer may be implemented by a [Handler] that wants to drop or reorder
+// entries before any of them is handled or queued.
+type Filterer interface {
+	// Filter gets a chunk of a directory, at most 10,000 entries, and returns
+	// those to keep, in the order in which to handle them. It may reuse the
+	// slice. What it leaves out counts as filtered.
+	Filter(ctx context.Context, d *Dir, entries []Entry) []Entry
+}
+
+// Flusher may be implemented by a [Handler] that holds something back.
+type Flusher interface {
+	// Flush is called before what the handler did is committed: on one machine
+	// once, when its worker ends. An error fails the walk.
+	Flush(ctx context.Context) error
+}
+
+// ErrorHandler may be implemented by a [Handler] that wants the errors as
+// items. It is called by the handler's own worker.
+type ErrorHandler interface {
+	Error(ctx context.Context, err *Error)
+}
+
+// SkipFile is returned by [Handler.File] for an entry that it does not process.
+var SkipFile = errors.New("skip this file")
+
+// Fatal makes an error that ends the walk; [Trees] returns err.
+func Fatal(err error) error { return &fatalError{err} }
+
+type fatalError struct{ err error }
+
+func (f *fatalError) Error() string { return f.err.Error() }
+func (f *fatalError) Unwrap() error { return f.err }
+
+// Operations that an [Error] can name.
+const (
+	OpOpen     = "open"     // open a root or a directory
+	OpReaddir  = "readdir"  // list an open directory
+	OpStat     = "stat"     // read the attributes of an entry
+	OpReadlink = "readlink" // read the target of a symbolic link
+	OpRemove   = "remove"   // remove an entry
+	OpHandle   = "handle"   // the handler itself
+)
+
+// Error says what could not be done to which entry.
+type Error struct {
+	Op   string // one of the Op constants
+	Path string // bytes as the file system has them, perhaps not UTF-8
+	Err  error  // the cause
+	Dir  bool   // the entry is a directory
+
+	gone bool // the entry vanished after it was listed
+}
+
+func (e *Error) Error() string { return e.Op + " " + printable(e.Path) + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Options of a walk. The zero value walks the operating system's files with a
+// number of workers that adapts.
+type Options struct {
+	// Workers is the number of directories that are read at a time. 0 adapts:
+	// it begins with the number of processors and grows, up to 512, while the
+	// workers mostly wait for the file system.
+	Workers int
+	// OneFileSystem does not enter directories on another device than their
+	// root's. They count as filtered.
+	OneFileSystem bool
+	// MaxDepth, when positive, is the depth at which directories are not
+	// entered any more; they count as filtered. A root has depth 0.
+	MaxDepth int
+	// FollowRoots follows a root that is a symbolic link. Without it only one
+	// that was given with a trailing slash is followed.
+	FollowRoots bool
+	// Fields are those that Stat has to fill; 0 means all. On network file
+	// systems less can be faster.
+	Fields Fields
+	// FS is read instead of the operating system's files. Roots are names in
+	// it. Its names need not be valid UTF-8 if it accepts such ones itself. It
+	// must be safe for concurrent use.
+	FS fs.FS
+	// Monitor, when set, shows the walk's counters while it runs.
+	Monitor *Monitor
+	// Logger gets what helps to understand a walk. nil discards it.
+	Logger *slog.Logger
+}
+
+// Totals counts what a walk found and what became of it.
+type Totals struct {
+	FoundDirs     int64 // roots that are directories or could not be opened, and directories listed
+	ProcessedDirs int64 // read to their end
+	FilteredDirs  int64 // left out on purpose
+	FailedDirs    int64 // could not be opened or not be read to their end
+	VanishedDirs  int64 // gone between being listed and being opened
+	QueuedDirs    int64 // not done when the walk was ended early
+
+	ProcessedFiles int64 // File returned nil
+	SkippedFiles   int64 // File returned SkipFile or fs.SkipDir
+	FilteredFiles  int64 // dropped by Filter
+	FailedFiles    int64 // File returned an error
+	VanishedFiles  int64 // gone between being listed and being handled
+
+	Bytes   int64 // logical sizes of the regular files whose Stat was asked for
+	Errors  int64 // all errors; each was given to the ErrorHandler
+	Workers int   // most workers at a time
+	Stopped bool  // a handler returned fs.SkipAll
+
+	// FirstError is the smallest error by path, then by operation.
+	FirstError *Error
+}
+
+// ExpectedDirs is the number of directories whose fate is known. It always
+// equals FoundDirs - QueuedDirs.
+func (t *Totals) ExpectedDirs() int64 {
+	return t.ProcessedDirs + t.FilteredDirs + t.FailedDirs + t.VanishedDirs
+}
+
+// Entries is the number of entries that were handled or dropped: files and
+// directories.
+func (t *Totals) Entries() int64 {
+	return t.ExpectedDirs() + t.ProcessedFiles + t.SkippedFiles + t.FilteredFiles + t.FailedFiles + t.VanishedFiles
+}
+
+// Complete says that every entry found was processed or left out on purpose.
+func (t *Totals) Complete() bool {
+	return t.Errors == 0 && t.QueuedDirs == 0 && !t.Stopped
+}
