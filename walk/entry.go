@@ -1,67 +1,165 @@
 package walk
 
 import (
-	"github.com/hydrawalk/hydra/internal/rawdir"
+	"errors"
 	"io/fs"
-	"os"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // Entry is a directory entry that a [Handler] was given. It is valid until the
-// call that received it returns. Its methods may be called by that call only.
-type Entry struct{}
-
-// Name is the last element of the path.
-func (e *Entry) Name() string { panic("") }
-
-// NameBytes is Name without a copy; it is valid as long as e is and must not be changed.
-func (e *Entry) NameBytes() []byte { panic("") }
-
-// Path is the root's path joined with the names below it.
-func (e *Entry) Path() string { panic("") }
-
-// AppendPath appends Path to b.
-func (e *Entry) AppendPath(b []byte) []byte { panic("") }
-
-// Type is the entry's type, without permission bits.
-func (e *Entry) Type() fs.FileMode { panic("") }
-func (e *Entry) IsDir() bool       { panic("") }
-
-// Depth is 1 for an entry of a root, 0 for a root that is not a directory.
-func (e *Entry) Depth() int { panic("") }
-
-// Dir is the directory that lists e, nil for a root that is not a directory.
-func (e *Entry) Dir() *Dir { panic("") }
-
-// Stat reads the attributes, of a symbolic link those of the link itself. The result is valid as long as e is.
-func (e *Entry) Stat() (*Stat, error) { panic("") }
-
-// Open opens the entry for reading; a symbolic link is not followed, a fifo does not block.
-func (e *Entry) Open() (*os.File, error)   { panic("") }
-func (e *Entry) Readlink() (string, error) { panic("") }
-
-// Remove removes the entry itself, if it is not a directory.
-func (e *Entry) Remove() error { panic("") }
-
-// Dir is an open directory that a Handler was given, valid until LeaveDir returned.
-type Dir struct{}
-
-func (d *Dir) Name() string { panic("") }
-func (d *Dir) Path() string { panic("") }
-func (d *Dir) Depth() int   { panic("") }
-
-// Root is the root below which d lies, as it was given.
-func (d *Dir) Root() string         { panic("") }
-func (d *Dir) Stat() (*Stat, error) { panic("") }
-
-// Counts: what has been listed in d so far; final in LeaveDir.
-func (d *Dir) Counts() DirCounts { panic("") }
-
-// DirCounts counts the entries of one directory that the filter kept.
-type DirCounts struct {
-	Dirs  int64 // subdirectories
-	Files int64 // regular files
-	Other int64 // symbolic links, fifos, sockets, devices
+// call that received it returns, and only that call may use it.
+//
+// Its methods work relative to the open directory that listed it: they cost no
+// path lookup, know no longest path, and do not follow a directory that was
+// replaced meanwhile. Their errors are of type [*Error].
+type Entry struct {
+	w    *worker
+	dir  *Dir
+	name rawdir.Name
+	typ  rawdir.Type
+	stat *Stat // where Stat stores; nil before it was called from Filter
+	have bool  // *stat is filled
 }
 
+// Name is the last element of the path.
+func (e *Entry) Name() string { return string(e.name.Bytes()) }
+
+// NameBytes is Name without a copy. It is valid as long as e is, and must not
+// be changed.
+func (e *Entry) NameBytes() []byte { return e.name.Bytes() }
+
+// Path is the root's path joined with the names below it.
+func (e *Entry) Path() string { return string(e.AppendPath(nil)) }
+
+// AppendPath appends Path to b.
+func (e *Entry) AppendPath(b []byte) []byte {
+	return append(append(b, e.w.prefixOf(e.dir)...), e.name.Bytes()...)
+}
+
+// Type is the entry's type, without permission bits. Where the file system does
+// not tell it in the listing, Stat is called; if that fails, it is
+// fs.ModeIrregular.
+func (e *Entry) Type() fs.FileMode {
+	if e.typ == rawdir.Unknown {
+		if st, err := e.lstat(); err == nil {
+			e.typ = rawdir.TypeOf(st.Mode)
+		}
+	}
+	return e.typ.FileMode()
+}
+
+// IsDir says that the entry is a directory; only Filter is given such ones.
+func (e *Entry) IsDir() bool { return e.Type() == fs.ModeDir }
+
+// Depth is 1 for an entry of a root and 0 for a root that is not a directory.
+func (e *Entry) Depth() int { return int(e.dir.depth) + 1 }
+
+// Dir is the directory that lists e, nil for a root that is not a directory.
+func (e *Entry) Dir() *Dir {
+	if e.dir.depth < 0 {
+		return nil
+	}
+	return e.dir
+}
+
+// Root is the root below which e lies, as it was given but cleaned.
+func (e *Entry) Root() string { return e.dir.Root() }
+
+// Stat reads the attributes; of a symbolic link, those of the link itself. It
+// reads them once: later calls return the same. The result is valid as long as
+// e is.
+func (e *Entry) Stat() (*Stat, error) {
+	if e.have {
+		return e.stat, nil
+	}
+	st, err := e.lstat()
+	if err != nil {
+		return nil, e.fail(OpStat, err)
+	}
+	is := rawdir.TypeOf(st.Mode)
+	if is == rawdir.Directory && e.typ != rawdir.Directory && e.typ != rawdir.Unknown {
+		// Something else was listed, and that is gone.
+		e.have = false
+		return nil, e.fail(OpStat, fs.ErrNotExist)
+	}
+	e.typ = is
+	if is == rawdir.Regular {
+		e.w.c.Bytes += st.Size
+	}
+	return st, nil
+}
+
+func (e *Entry) lstat() (*Stat, error) {
+	if e.have {
+		return e.stat, nil
+	}
+	if e.stat == nil {
+		e.stat = new(Stat)
+	}
+	e.w.ops++
+	if err := e.dir.at().Lstat(e.name, e.w.p.fields, e.stat); err != nil {
+		return nil, err
+	}
+	e.have = true
+	return e.stat, nil
+}
+
+// Open opens the entry for reading. A symbolic link is not followed, and a fifo
+// does not block. On the operating system's files it is an [*os.File].
+func (e *Entry) Open() (fs.File, error) {
+	f, err := e.dir.at().Open(e.name)
+	if err != nil {
+		return nil, e.fail(OpOpen, err)
+	}
+	return f, nil
+}
+
+// Readlink reads the target of a symbolic link, which may be any bytes.
+func (e *Entry) Readlink() (string, error) {
+	target, err := e.dir.at().Readlink(e.name)
+	if err != nil {
+		return "", e.fail(OpReadlink, err)
+	}
+	return target, nil
+}
+
+// Remove removes the entry itself, unless it is a directory.
+func (e *Entry) Remove() error {
+	if err := e.dir.at().Remove(e.name); err != nil {
+		return e.fail(OpRemove, err)
+	}
+	return nil
+}
+
+// fail makes the error of an operation on e.
+func (e *Entry) fail(op string, err error) *Error {
+	return &Error{Op: op, Path: e.Path(), Err: cause(err), gone: errors.Is(err, fs.ErrNotExist)}
+}
+
+// Stat holds the attributes of an entry: Mode, UID, GID, Nlink, Size (bytes),
+// Blocks (of 512 bytes), Dev, Ino, Atime, Mtime, Ctime, Btime, and in Known
+// which of these the file system filled.
 type Stat = rawdir.Stat
+
+// Time is a point in time as the kernel gives it: Sec and Nsec.
+type Time = rawdir.Time
+
+// Fields names fields of a [Stat].
 type Fields = rawdir.Fields
+
+// The fields of a [Stat].
+const (
+	FieldType   = rawdir.FieldType
+	FieldMode   = rawdir.FieldMode
+	FieldNlink  = rawdir.FieldNlink
+	FieldUID    = rawdir.FieldUID
+	FieldGID    = rawdir.FieldGID
+	FieldAtime  = rawdir.FieldAtime
+	FieldMtime  = rawdir.FieldMtime
+	FieldCtime  = rawdir.FieldCtime
+	FieldIno    = rawdir.FieldIno
+	FieldSize   = rawdir.FieldSize
+	FieldBlocks = rawdir.FieldBlocks
+	FieldBtime  = rawdir.FieldBtime
+)

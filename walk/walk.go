@@ -25,9 +25,10 @@ package walk
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"log/slog"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // Handler is given the entries that are not directories. One Handler serves one
@@ -37,8 +38,8 @@ type Handler interface {
 	//
 	//	nil         the entry counts as processed
 	//	SkipFile    it counts as skipped
-	//	fs.SkipDir  it counts as skipped, and so do the entries listed after
-	//	            it in its directory, whose subdirectories are not entered
+	//	fs.SkipDir  it counts as skipped; what its directory lists after it is
+	//	            left out, with all below: it is not read, or counts as filtered
 	//	fs.SkipAll  the walk ends; Totals.Stopped is set
 	//	Fatal(err)  the walk fails with err
 	//
@@ -82,40 +83,6 @@ type Flusher interface {
 type ErrorHandler interface {
 	Error(ctx context.Context, err *Error)
 }
-
-// SkipFile is returned by [Handler.File] for an entry that it does not process.
-var SkipFile = errors.New("skip this file")
-
-// Fatal makes an error that ends the walk; [Trees] returns err.
-func Fatal(err error) error { return &fatalError{err} }
-
-type fatalError struct{ err error }
-
-func (f *fatalError) Error() string { return f.err.Error() }
-func (f *fatalError) Unwrap() error { return f.err }
-
-// Operations that an [Error] can name.
-const (
-	OpOpen     = "open"     // open a root or a directory
-	OpReaddir  = "readdir"  // list an open directory
-	OpStat     = "stat"     // read the attributes of an entry
-	OpReadlink = "readlink" // read the target of a symbolic link
-	OpRemove   = "remove"   // remove an entry
-	OpHandle   = "handle"   // the handler itself
-)
-
-// Error says what could not be done to which entry.
-type Error struct {
-	Op   string // one of the Op constants
-	Path string // bytes as the file system has them, perhaps not UTF-8
-	Err  error  // the cause
-	Dir  bool   // the entry is a directory
-
-	gone bool // the entry vanished after it was listed
-}
-
-func (e *Error) Error() string { return e.Op + " " + printable(e.Path) + ": " + e.Err.Error() }
-func (e *Error) Unwrap() error { return e.Err }
 
 // Options of a walk. The zero value walks the operating system's files with a
 // number of workers that adapts.
@@ -185,4 +152,48 @@ func (t *Totals) Entries() int64 {
 // Complete says that every entry found was processed or left out on purpose.
 func (t *Totals) Complete() bool {
 	return t.Errors == 0 && t.QueuedDirs == 0 && !t.Stopped
+}
+
+// Trees walks the trees below roots and returns what it counted. newHandler
+// makes the Handler of each worker, on the worker's goroutine; workers are
+// numbered from 0.
+//
+// The error says why the walk as a whole did not run to its end: ctx was
+// cancelled, a handler returned Fatal or could not be made or flushed. What
+// could not be read or handled is no such error: it is counted in the Totals
+// and given to the [ErrorHandler]. When the walk ends early it stops at the next
+// entry; QueuedDirs tells how many directories were not done.
+//
+// Roots are walked at the same time. Of roots that overlap, each entry is
+// walked once. A root that is not a directory is given to File.
+func Trees(ctx context.Context, roots []string, newHandler func(worker int) (Handler, error), o *Options) (Totals, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	p := &pool{
+		opener:   rawdir.System,
+		fields:   o.Fields,
+		maxDepth: o.MaxDepth,
+		oneFS:    o.OneFileSystem,
+		log:      o.Logger,
+		ended:    make(chan struct{}),
+	}
+	if o.FS != nil {
+		p.opener = rawdir.FromFS(o.FS)
+	}
+	if p.fields == 0 {
+		p.fields = rawdir.AllFields
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.setLimits(openFiles())
+	t := p.run(ctx, p.openRoots(roots, o), o.Workers, newHandler, o.Monitor)
+	if p.err != nil {
+		return t, p.err
+	}
+	if t.QueuedDirs > 0 && !t.Stopped {
+		return t, context.Cause(ctx)
+	}
+	return t, nil
 }

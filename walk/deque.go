@@ -1,0 +1,86 @@
+package walk
+
+import "sync"
+
+// task is a piece of work.
+//
+//	dir.reading == nil   open the directory and read it
+//	chunk == nil         the directory's cursor: go on reading it
+//	chunk                handle these entries of it; they passed the filter
+type task struct {
+	dir   *Dir
+	chunk []byte
+}
+
+// deque holds the tasks of one worker.
+//
+//	head                    tail
+//	oldest ───────────────► newest
+//	thieves take half       its worker pushes and pops
+type deque struct {
+	mu    sync.Mutex
+	tasks []task
+	head  int
+}
+
+// push adds tasks; the last one is popped first.
+func (q *deque) push(ts ...task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.head > 0 && len(q.tasks)+len(ts) > cap(q.tasks) {
+		n := copy(q.tasks, q.tasks[q.head:])
+		clear(q.tasks[n:])
+		q.tasks, q.head = q.tasks[:n], 0
+	}
+	q.tasks = append(q.tasks, ts...)
+}
+
+// pop takes the newest task.
+func (q *deque) pop() (task, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	last := len(q.tasks) - 1
+	if last < q.head {
+		return task{}, false
+	}
+	t := q.tasks[last]
+	q.tasks[last] = task{}
+	q.tasks = q.tasks[:last]
+	return t, true
+}
+
+// takeBack takes the newest task if it is the cursor of d.
+func (q *deque) takeBack(d *Dir) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	last := len(q.tasks) - 1
+	if last < q.head || q.tasks[last].dir != d || q.tasks[last].chunk != nil {
+		return false
+	}
+	q.tasks[last] = task{}
+	q.tasks = q.tasks[:last]
+	return true
+}
+
+// steal appends the oldest half of the tasks, rounded up, to into.
+func (q *deque) steal(into []task) []task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := (len(q.tasks) - q.head + 1) / 2
+	if n == 0 {
+		return into
+	}
+	taken := q.tasks[q.head : q.head+n]
+	into = append(into, taken...)
+	clear(taken)
+	if q.head += n; q.head == len(q.tasks) {
+		q.tasks, q.head = q.tasks[:0], 0
+	}
+	return into
+}
+
+func (q *deque) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.tasks) - q.head
+}

@@ -1,0 +1,138 @@
+package walk
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"sync/atomic"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+// Dir is a directory that a [Handler] was given. It is valid until LeaveDir
+// returned.
+//
+// It is also how the walk knows a directory from the moment it is found: while
+// it waits, while it is read, and for as long as directories below it need its
+// name. Such a path shares its parents with all others below them.
+type Dir struct {
+	parent *Dir // nil for a root
+	root   *root
+	name   rawdir.Name // a root's is its path
+	dev    uint64      // dev and ino are known once it was opened
+	ino    uint64
+	depth  int32
+
+	// users counts who needs handle: those who read it and, if it is retained,
+	// its subdirectories that were not opened yet. Who takes it to 0 closes it.
+	users    atomic.Int32
+	retained bool
+	handle   rawdir.Dir
+
+	reading *reading // set when it was opened, nil again when it was left
+}
+
+// reading is the state of a directory that is being read.
+//
+//	opened ──► cursor: one task, the right to read the next chunk
+//	             │ who holds it reads a chunk, puts the cursor into its deque,
+//	             │ where others can take it, and handles the chunk
+//	             ▼
+//	           chunk, chunk ...: handled side by side
+//
+// parts counts the cursor and the chunks; who takes it to 0 leaves the
+// directory.
+type reading struct {
+	chunks int // read so far; owned by who holds the cursor
+
+	parts     atomic.Int32
+	skipRest  atomic.Bool // a handler returned fs.SkipDir
+	abandoned atomic.Bool // the walk ended before the directory did
+	vanished  atomic.Bool // it was removed while it was read
+	failed    atomic.Bool
+
+	dirs, files, other atomic.Int64
+}
+
+// DirCounts counts the entries of one directory that Filter kept.
+type DirCounts struct {
+	Dirs  int64 // subdirectories, also those that are not entered
+	Files int64 // regular files
+	Other int64 // symbolic links, fifos, sockets, devices
+}
+
+// Name is the last element of the path; for a root its whole path.
+func (d *Dir) Name() string { return string(d.name.Bytes()) }
+
+// Path is the root's path joined with the names below it.
+func (d *Dir) Path() string { return string(d.appendPath(nil)) }
+
+// Depth is 0 for a root, 1 for its subdirectories.
+func (d *Dir) Depth() int { return int(d.depth) }
+
+// Root is the root below which d lies, as it was given but cleaned.
+func (d *Dir) Root() string { return d.root.path }
+
+// Stat reads the attributes of the directory itself.
+func (d *Dir) Stat() (*Stat, error) {
+	st := new(Stat)
+	if err := d.handle.Stat(rawdir.AllFields, st); err != nil {
+		return nil, d.fail(OpStat, err)
+	}
+	return st, nil
+}
+
+// Counts tells what was listed in d so far. In LeaveDir it is final.
+func (d *Dir) Counts() DirCounts {
+	r := d.reading
+	return DirCounts{Dirs: r.dirs.Load(), Files: r.files.Load(), Other: r.other.Load()}
+}
+
+// at is the open directory that entries of d are relative to.
+func (d *Dir) at() rawdir.Dir { return d.handle }
+
+func (d *Dir) fail(op string, err error) *Error {
+	return &Error{Op: op, Path: d.Path(), Err: cause(err), Dir: true, gone: errors.Is(err, fs.ErrNotExist)}
+}
+
+func (d *Dir) appendPath(b []byte) []byte {
+	if d.parent == nil {
+		return append(b, d.name.Bytes()...)
+	}
+	b = d.appendPrefix(b)
+	return b[:len(b)-1]
+}
+
+// appendPrefix appends the path as it stands before a name in d: with a slash
+// behind it, or nothing for the root ".".
+func (d *Dir) appendPrefix(b []byte) []byte {
+	var few [64]*Dir
+	chain := few[:0]
+	for ; d.parent != nil; d = d.parent {
+		chain = append(chain, d)
+	}
+	if root := d.name.String(); root != "." && root != "" {
+		b = append(b, root...)
+		if root[len(root)-1] != '/' {
+			b = append(b, '/')
+		}
+	}
+	for _, a := range slices.Backward(chain) {
+		b = append(append(b, a.name.Bytes()...), '/')
+	}
+	return b
+}
+
+// tryUse takes a share of an open handle of a directory that the caller does
+// not hold otherwise.
+func (d *Dir) tryUse() bool {
+	for {
+		n := d.users.Load()
+		if n <= 0 {
+			return false
+		}
+		if d.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package walk
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+// pool is a walk: its workers, and what they share.
+type pool struct {
+	opener   rawdir.Opener
+	fields   Fields
+	maxDepth int
+	oneFS    bool
+	isRoot   map[identity]*Dir // nil if there is but one root
+	log      *slog.Logger
+
+	// pending counts the tasks that wait or are carried out: directories from
+	// when they are found until they are left, and roots that are files. At 0
+	// the walk has ended.
+	pending   atomic.Int64
+	rootFiles atomic.Int64 // those of pending that are files
+
+	// attention is not 0 when workers have to look up from the entries of a
+	// directory: the number of idle workers, and stopped if the walk ends early.
+	attention atomic.Int32
+
+	mostWorkers int
+
+	fds    atomic.Int64 // open directories
+	maxFDs atomic.Int64 // beyond it, none is kept open for its subdirectories
+
+	workers [maxWorkers]atomic.Pointer[worker]
+	started atomic.Int32 // workers that were started
+	limit   atomic.Int32 // those that may work; the others are benched
+	start   func(id int) // starts a worker
+
+	mu      sync.Mutex
+	idle    []*worker     // wait for a task
+	benched []*worker     // wait until limit grows
+	err     error         // why the walk failed
+	skipped bool          // a handler returned fs.SkipAll
+	over    bool          // the walk has ended, or is ending early
+	ended   chan struct{} // closed with over
+}
+
+// stopped is more than there can be idle workers.
+const stopped = 1 << 20
+
+func (p *pool) stopping() bool { return p.attention.Load() >= stopped }
+
+// stop ends the walk early: each worker stops at its next entry.
+func (p *pool) stop() {
+	for {
+		a := p.attention.Load()
+		if a >= stopped {
+			return
+		}
+		if p.attention.CompareAndSwap(a, a+stopped) {
+			break
+		}
+	}
+	p.wakeAll()
+}
+
+// stopAll is stop for fs.SkipAll.
+func (p *pool) stopAll() {
+	p.mu.Lock()
+	p.skipped = true
+	p.mu.Unlock()
+	p.stop()
+}
+
+// fail ends the walk with an error; the first one counts.
+func (p *pool) fail(err error) {
+	p.mu.Lock()
+	if p.err == nil {
+		p.err = err
+	}
+	p.mu.Unlock()
+	p.stop()
+}
+
+// finished ends one task. Its children are already in pending.
+func (p *pool) finished() {
+	if p.pending.Add(-1) == 0 {
+		p.wakeAll()
+	}
+}
+
+// wakeIdle wakes up to n of the workers that wait for a task.
+func (p *pool) wakeIdle(n int) {
+	if p.attention.Load()&(stopped-1) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range min(n, len(p.idle)) {
+		w := p.idle[len(p.idle)-1]
+		p.idle = p.idle[:len(p.idle)-1]
+		p.attention.Add(-1)
+		w.wake <- struct{}{}
+	}
+}
+
+// wakeAll wakes everybody, so that they see that the walk has ended.
+func (p *pool) wakeAll() {
+	p.wakeIdle(maxWorkers)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.over = true
+		close(p.ended)
+	}
+	for _, w := range p.benched {
+		w.wake <- struct{}{}
+	}
+	p.benched = nil
+}
+
+func (p *pool) addIdle(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, w)
+	p.attention.Add(1)
+}
+
+// removeIdle is for a worker that does not wait after all.
+func (p *pool) removeIdle(w *worker) {
+	p.mu.Lock()
+	i := slices.Index(p.idle, w)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+		p.attention.Add(-1)
+	}
+	p.mu.Unlock()
+	if i < 0 {
+		// It was woken meanwhile: pass that on, the task is still there.
+		<-w.wake
+		p.wakeIdle(1)
+	}
+}
+
+// bench makes a worker wait until the limit lets it work again. False: the walk
+// has ended.
+func (p *pool) bench(w *worker) bool {
+	p.mu.Lock()
+	switch {
+	case p.over:
+		p.mu.Unlock()
+		return false
+	case w.id < int(p.limit.Load()):
+		p.mu.Unlock()
+		return true
+	}
+	p.benched = append(p.benched, w)
+	p.mu.Unlock()
+	p.wakeIdle(max(1, w.q.len())) // for what it leaves behind, or was woken for
+	<-w.wake
+	return true
+}
+
+// setLimit lets n workers work: it starts those that are missing, calls others
+// from the bench, or sends there those that are too many.
+func (p *pool) setLimit(n int) {
+	p.mu.Lock()
+	if p.over {
+		p.mu.Unlock()
+		return
+	}
+	p.limit.Store(int32(n))
+	p.benched = slices.DeleteFunc(p.benched, func(w *worker) bool {
+		if w.id < n {
+			w.wake <- struct{}{}
+			return true
+		}
+		return false
+	})
+	p.mu.Unlock()
+	for id := int(p.started.Load()); id < n; id++ {
+		p.start(id)
+	}
+}
+
+// queueBound is how many tasks a worker may have waiting before it stops
+// reading a directory and takes its subdirectories first.
+func (p *pool) queueBound() int {
+	return min(max(1<<15/int(p.limit.Load()), 128), 4096)
+}
+
+// run walks the trees below the roots and returns when every worker has ended.
+func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler func(int) (Handler, error), m *Monitor) Totals {
+	var wg sync.WaitGroup
+	p.start = func(id int) {
+		w := &worker{p: p, id: id, wake: make(chan struct{}, 1)}
+		p.workers[id].Store(w)
+		p.started.Store(int32(id + 1))
+		wg.Go(func() { w.run(ctx, newHandler) })
+	}
+	var found Totals
+	for _, t := range roots {
+		if t.dir.depth == 0 {
+			found.FoundDirs++
+		} else {
+			p.rootFiles.Add(1)
+		}
+	}
+	p.pending.Store(int64(len(roots)))
+	if len(roots) == 0 {
+		return found
+	}
+	m.begin(p, found)
+	defer m.end()
+
+	// The first worker gets all roots; the others steal theirs.
+	first := &worker{p: p, wake: make(chan struct{}, 1)}
+	slices.Reverse(roots)
+	first.q.push(roots...)
+	p.workers[0].Store(first)
+	p.started.Store(1)
+	adaptive := workers == 0
+	if adaptive {
+		workers = firstWorkers()
+	}
+	if workers > p.mostWorkers {
+		p.log.Warn("fewer workers than asked for: too few file descriptors", "workers", p.mostWorkers, "asked", workers)
+		workers = p.mostWorkers
+	}
+	p.limit.Store(int32(workers))
+	procs := raiseProcs(workers)
+	defer procs.restore()
+
+	detach := context.AfterFunc(ctx, p.stop)
+	defer detach()
+	wg.Go(func() { first.run(ctx, newHandler) })
+	p.setLimit(workers)
+	if adaptive {
+		p.adapt(procs) // until the walk has ended: it starts workers
+	}
+	wg.Wait()
+
+	// What is left in the deques was not begun, or not ended.
+	for i := range p.started.Load() {
+		w := p.workers[i].Load()
+		for t, ok := w.q.pop(); ok; t, ok = w.q.pop() {
+			p.abandon(t)
+		}
+	}
+	t := p.totals(found)
+	t.QueuedDirs = p.pending.Load() - p.rootFiles.Load()
+	t.Stopped = p.skipped
+	return t
+}
+
+// abandon closes what a task holds.
+func (p *pool) abandon(t task) {
+	d := t.dir
+	switch {
+	case d.depth < 0: // nothing
+	case d.reading == nil:
+		if d.handle != nil {
+			d.release(p)
+		} else if d.parent != nil && d.parent.retained {
+			d.parent.release(p)
+		}
+	default:
+		if d.reading.parts.Add(-1) == 0 {
+			d.release(p)
+		}
+	}
+}
+
+// totals adds up what the workers have shared.
+func (p *pool) totals(t Totals) Totals {
+	for i := range p.started.Load() {
+		w := p.workers[i].Load()
+		w.sharedMu.Lock()
+		c := w.shared
+		w.sharedMu.Unlock()
+		t.add(&c)
+	}
+	t.Workers = int(p.started.Load())
+	return t
+}
+
+func (t *Totals) add(c *Totals) {
+	t.FoundDirs += c.FoundDirs
+	t.ProcessedDirs += c.ProcessedDirs
+	t.FilteredDirs += c.FilteredDirs
+	t.FailedDirs += c.FailedDirs
+	t.VanishedDirs += c.VanishedDirs
+	t.ProcessedFiles += c.ProcessedFiles
+	t.SkippedFiles += c.SkippedFiles
+	t.FilteredFiles += c.FilteredFiles
+	t.FailedFiles += c.FailedFiles
+	t.VanishedFiles += c.VanishedFiles
+	t.Bytes += c.Bytes
+	t.Errors += c.Errors
+	if c.FirstError != nil && (t.FirstError == nil || c.FirstError.less(t.FirstError)) {
+		t.FirstError = c.FirstError
+	}
+}

@@ -1,0 +1,184 @@
+package walk
+
+import (
+	"cmp"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+// root is one of the trees of a walk.
+type root struct {
+	path   string // as it was given, but cleaned
+	follow bool   // it may be a symbolic link
+	slash  bool   // it was given with a slash behind it: it has to be a directory
+	dir    *Dir
+}
+
+// keptRoots is how many roots stay open between being looked at and being
+// walked.
+const keptRoots = 64
+
+// openRoots makes the tasks that the walk begins with. Trees that overlap are
+// walked once: a root that lies below another is left to that one, and of two
+// names of one directory the first is taken.
+func (p *pool) openRoots(paths []string, o *Options) []task {
+	clean, local := filepath.Clean, true
+	if o.FS != nil {
+		clean, local = path.Clean, false
+	}
+	roots := make([]*root, 0, len(paths))
+	for _, given := range paths {
+		slash := len(given) > 1 && (given[len(given)-1] == '/' || local && given[len(given)-1] == filepath.Separator)
+		roots = append(roots, &root{path: clean(given), slash: slash, follow: slash || o.FollowRoots})
+	}
+	if len(roots) > 1 {
+		roots = p.withoutNested(roots, local && !o.OneFileSystem && o.MaxDepth == 0)
+	}
+
+	// Look at all of them first: which are directories, and which are the same.
+	p.eachRoot(roots)
+	var tasks []task
+	seen := map[identity]*Dir{}
+	for _, r := range roots {
+		d := r.dir
+		if id := (identity{d.dev, d.ino}); d.depth == 0 && d.ino != 0 {
+			if first := seen[id]; first != nil {
+				p.log.Info("two roots are one directory: walked once", "root", first.root.path, "also", r.path)
+				if d.handle != nil {
+					d.release(p)
+				}
+				continue
+			}
+			seen[id] = d
+		}
+		t := task{dir: d}
+		if d.depth < 0 {
+			t.chunk = []byte(rawdir.MakeName(base(r.path)))
+		}
+		tasks = append(tasks, t)
+	}
+	if len(tasks) > 1 {
+		p.isRoot = seen
+	}
+	return tasks
+}
+
+// withoutNested drops roots that are given twice, and, if nested is set, those
+// that lie in the tree of another.
+func (p *pool) withoutNested(roots []*root, nested bool) []*root {
+	// A root's tree follows it when slashes sort before all else.
+	order := slices.Clone(roots)
+	key := func(r *root) string { return strings.ReplaceAll(r.path, string(filepath.Separator), "\x00") }
+	slices.SortStableFunc(order, func(a, b *root) int { return cmp.Compare(key(a), key(b)) })
+	drop := map[*root]bool{}
+	var outer *root
+	for _, r := range order {
+		switch {
+		case outer == nil:
+		case r.path == outer.path:
+			outer.follow = outer.follow || r.follow
+			outer.slash = outer.slash || r.slash
+			drop[r] = true
+			continue
+		case nested && below(r.path, outer.path) && reaches(outer, r):
+			p.log.Info("root lies below another: walked once", "root", r.path, "below", outer.path)
+			drop[r] = true
+			continue
+		}
+		outer = r
+	}
+	return slices.DeleteFunc(roots, func(r *root) bool { return drop[r] })
+}
+
+// below tells whether p lies below dir; both are clean.
+func below(p, dir string) bool {
+	if strings.HasSuffix(dir, string(filepath.Separator)) {
+		return strings.HasPrefix(p, dir) && len(p) > len(dir)
+	}
+	return len(p) > len(dir) && p[len(dir)] == filepath.Separator && p[:len(dir)] == dir
+}
+
+// reaches tells whether a walk of outer comes to inner, which lies below it by
+// its path: not if the way leads through a symbolic link, or if inner is one
+// that is to be followed.
+func reaches(outer, inner *root) bool {
+	from, err := filepath.EvalSymlinks(outer.path)
+	if err != nil {
+		return false
+	}
+	to := inner.path
+	if !inner.follow {
+		to = filepath.Dir(to)
+	}
+	to, err = filepath.EvalSymlinks(to)
+	if err != nil {
+		return false
+	}
+	if !inner.follow {
+		to = filepath.Join(to, filepath.Base(inner.path))
+	}
+	rel, err := filepath.Rel(outer.path, inner.path)
+	return err == nil && to == filepath.Join(from, rel)
+}
+
+// eachRoot looks at the roots, several at a time.
+func (p *pool) eachRoot(roots []*root) {
+	next := make(chan *root)
+	var wg sync.WaitGroup
+	for range min(len(roots), 32) {
+		wg.Go(func() {
+			for r := range next {
+				p.lookAt(r)
+			}
+		})
+	}
+	for _, r := range roots {
+		next <- r
+	}
+	close(next)
+	wg.Wait()
+}
+
+// lookAt sets r.dir. What can not be opened stays as it is: the worker that
+// takes it tries again and reports the error.
+func (p *pool) lookAt(r *root) {
+	d := &Dir{root: r, name: rawdir.MakeName(r.path)}
+	r.dir = d
+	h, err := p.opener(r.path, r.follow)
+	if err != nil {
+		if rawdir.IsNotDir(err) && !r.slash {
+			d.depth = -1
+			d.name = rawdir.MakeName(parent(r.path))
+		}
+		return
+	}
+	var st Stat
+	if err := h.Stat(FieldType|FieldIno, &st); err == nil {
+		d.dev, d.ino = st.Dev, st.Ino
+	}
+	if p.fds.Add(1) > min(keptRoots, p.maxFDs.Load()) {
+		p.fds.Add(-1)
+		if err := h.Close(); err != nil {
+			p.log.Warn("close failed", "path", r.path, "err", err)
+		}
+		return
+	}
+	d.handle, d.retained = h, true
+	d.users.Store(1)
+}
+
+// parent is the directory of a path, "" if it names none.
+func parent(p string) string {
+	dir, _ := filepath.Split(p)
+	return dir
+}
+
+func base(p string) string {
+	_, name := filepath.Split(p)
+	return name
+}
