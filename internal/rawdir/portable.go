@@ -1,11 +1,13 @@
 package rawdir
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -100,7 +102,13 @@ func (d *rootDir) Open(name Name) (fs.File, error) {
 	return d.root.OpenFile(name.Clone().String(), os.O_RDONLY|openNofollow, 0)
 }
 func (d *rootDir) Readlink(name Name) (string, error) { return d.root.Readlink(name.String()) }
-func (d *rootDir) Remove(name Name) error             { return d.root.Remove(name.String()) }
+func (d *rootDir) Remove(name Name) error {
+	// os.Root has no way to remove only what is not a directory.
+	if fi, err := d.root.Lstat(name.String()); err != nil || fi.IsDir() {
+		return cmp.Or(err, error(&fs.PathError{Op: "remove", Path: name.Clone().String(), Err: syscall.EISDIR}))
+	}
+	return d.root.Remove(name.String())
+}
 func (d *rootDir) Close() error                       { return errors.Join(d.dir.Close(), d.root.Close()) }
 
 // FromFS opens directories of fsys.
@@ -191,6 +199,9 @@ func (r *entryReader) Read(buf []byte) (int, error) {
 	out := buf[:0]
 	for len(r.held) > 0 {
 		e := r.held[0]
+		if strings.ContainsAny(e.Name(), "/\x00") || e.Name() == "" {
+			return 0, &fs.PathError{Op: "readdir", Path: e.Name(), Err: ErrCorrupt}
+		}
 		name := MakeName(e.Name())
 		if len(out)+RecordLen(name) > len(buf) {
 			if len(out) == 0 {
