@@ -109,7 +109,7 @@ func (d *rootDir) Remove(name Name) error {
 	}
 	return d.root.Remove(name.String())
 }
-func (d *rootDir) Close() error                       { return errors.Join(d.dir.Close(), d.root.Close()) }
+func (d *rootDir) Close() error { return errors.Join(d.dir.Close(), d.root.Close()) }
 
 // FromFS opens directories of fsys.
 func FromFS(fsys fs.FS) Opener {

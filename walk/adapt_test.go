@@ -1,0 +1,76 @@
+package walk
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// storage is a file system as the adapter sees it: calls that wait, of which so
+// many at a time are served, by workers that need the processors for the rest.
+type storage struct {
+	wait  time.Duration // latency of a call
+	work  time.Duration // processor time of a call
+	limit int           // calls served at a time; 0: any number
+	cores int
+	noise float64 // relative
+}
+
+// sample is what n workers do in one tick.
+func (f storage) sample(n int, rng *rand.Rand) sample {
+	serving := n
+	if f.limit > 0 {
+		serving = min(n, f.limit)
+	}
+	perSecond := float64(serving) / (f.wait + f.work).Seconds()
+	perSecond = min(perSecond, float64(f.cores)/f.work.Seconds())
+	perSecond *= 1 + f.noise*(2*rng.Float64()-1)
+	ops := perSecond * tick.Seconds()
+	return sample{
+		elapsed: tick,
+		cpu:     time.Duration(ops * float64(f.work)),
+		ops:     int64(ops),
+	}
+}
+
+func TestTheNumberOfWorkersFindsWhatTheStorageCanServe(t *testing.T) {
+	const seed = 1
+	for _, c := range []struct {
+		name     string
+		f        storage
+		ticks    int
+		min, max int // workers after that
+	}{
+		{"cached: the processors are the limit", storage{wait: 0, work: time.Microsecond, cores: 2}, 2000, 2, 2},
+		{"network without a limit", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, cores: 2}, 200, 256, 512},
+		{"network, processors full at 100 workers", storage{wait: 500 * time.Microsecond, work: 10 * time.Microsecond, cores: 2}, 100, 64, 256},
+		{"a server with 32 threads", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2}, 400, 30, 64},
+		{"one disk", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, limit: 1, cores: 2}, 3000, 2, 4},
+		{"the same with noise", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2, noise: 0.05}, 400, 24, 128},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			rng := rand.New(rand.NewPCG(seed, 0))
+			a := adapter{n: c.f.cores, cores: c.f.cores, most: maxWorkers}
+			inRange := 0
+			for i := range c.ticks {
+				n := a.step(c.f.sample(a.n, rng))
+				if i >= c.ticks/2 && n >= c.min && n <= c.max {
+					inRange++
+				}
+			}
+			if inRange < c.ticks/2*8/10 {
+				t.Errorf("after half of %d ticks between %d and %d workers in only %d; %d at the end", c.ticks, c.min, c.max, inRange, a.n)
+			}
+		})
+	}
+}
+
+func TestIdleWorkersAreNoReasonForMore(t *testing.T) {
+	a := adapter{n: 2, cores: 2, most: maxWorkers}
+	for range 1000 {
+		if n := a.step(sample{elapsed: tick, ops: 100, idle: 1}); n != 2 {
+			t.Fatalf("%d workers", n)
+		}
+	}
+}
