@@ -2,15 +2,14 @@ package walk
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"iter"
 )
 
-// All walks the tree below root and yields its entries: what is not a directory
-// as an [Entry], and errors as an [*Error] without one. Directories are read by
-// several workers, the loop's body runs in the caller's goroutine. An entry is
-// valid until the body ends. When ctx is cancelled, the last error is its cause.
+// All walks the tree below root and yields its entries, directories too, but
+// not root itself unless it is no directory. An error comes as an [*Error] with
+// a nil Entry. The order is that of no listing: several workers read, while the
+// loop's body runs in the caller's goroutine. An entry is valid until the body
+// ends. If ctx is cancelled, that is the last error.
 func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -32,41 +31,61 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 				t.done <- false
 			}
 		}()
+		var st Stat
 		for t := range turns {
-			live = live && yield(t.entry, t.err)
+			if t.err != nil {
+				live = yield(nil, t.err)
+			}
+			for i := range t.entries {
+				e := &t.entries[i]
+				e.stat = &st
+				if live = yield(e, nil); !live {
+					break
+				}
+			}
 			t.done <- live
 			if !live {
 				return
 			}
 		}
-		if err := <-done; err != nil && !errors.Is(err, fs.SkipAll) {
+		if err := <-done; err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
-// turn is something to yield; done says whether the loop goes on.
+// turn is a chunk of a directory, or an error, to yield. done gets whether the
+// loop goes on.
 type turn struct {
-	entry *Entry
-	err   error
-	done  chan bool
+	entries []Entry
+	err     error
+	done    chan bool
 }
 
-// yielder hands its entries over, one at a time, and waits for the loop's body.
+// yielder hands over what it is given, a chunk at a time, and waits for the
+// loop's body.
 type yielder struct {
 	turns chan<- turn
 	done  chan bool
 }
 
+func (y *yielder) hand(entries []Entry, err error) bool {
+	y.turns <- turn{entries, err, y.done}
+	return <-y.done
+}
+
+func (y *yielder) Filter(_ context.Context, _ *Dir, entries []Entry) []Entry {
+	if !y.hand(entries, nil) {
+		return nil
+	}
+	return entries
+}
+
 func (y *yielder) File(_ context.Context, e *Entry) error {
-	y.turns <- turn{entry: e, done: y.done}
-	if !<-y.done {
-		return fs.SkipAll
+	if e.Depth() == 0 { // a root, which no Filter sees
+		y.hand([]Entry{*e}, nil)
 	}
 	return nil
 }
 
-func (y *yielder) Error(_ context.Context, err *Error) {
-	y.turns <- turn{err: err, done: y.done}
-	<-y.done
-}
+func (y *yielder) Error(_ context.Context, err *Error) { y.hand(nil, err) }

@@ -48,6 +48,40 @@ type pool struct {
 	ended   chan struct{} // closed with over
 }
 
+func newPool(o *Options) *pool {
+	p := &pool{
+		opener:   rawdir.System,
+		fields:   o.Fields,
+		maxDepth: o.MaxDepth,
+		oneFS:    o.OneFileSystem,
+		log:      o.Logger,
+		ended:    make(chan struct{}),
+	}
+	if o.FS != nil {
+		p.opener = rawdir.FromFS(o.FS)
+	}
+	if p.fields == 0 {
+		p.fields = rawdir.AllFields
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.setLimits(openFiles())
+	return p
+}
+
+// trees is Trees with limits that are set.
+func (p *pool) trees(ctx context.Context, roots []string, newHandler func(int) (Handler, error), o *Options) (Totals, error) {
+	t := p.run(ctx, p.openRoots(roots, o), o.Workers, newHandler, o.Monitor)
+	if p.err != nil {
+		return t, p.err
+	}
+	if t.QueuedDirs > 0 && !t.Stopped {
+		return t, context.Cause(ctx)
+	}
+	return t, nil
+}
+
 // stopped is more than there can be idle workers.
 const stopped = 1 << 20
 

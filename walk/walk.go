@@ -27,8 +27,6 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
-
-	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // Handler is given the entries that are not directories. One Handler serves one
@@ -170,30 +168,5 @@ func Trees(ctx context.Context, roots []string, newHandler func(worker int) (Han
 	if o == nil {
 		o = &Options{}
 	}
-	p := &pool{
-		opener:   rawdir.System,
-		fields:   o.Fields,
-		maxDepth: o.MaxDepth,
-		oneFS:    o.OneFileSystem,
-		log:      o.Logger,
-		ended:    make(chan struct{}),
-	}
-	if o.FS != nil {
-		p.opener = rawdir.FromFS(o.FS)
-	}
-	if p.fields == 0 {
-		p.fields = rawdir.AllFields
-	}
-	if p.log == nil {
-		p.log = slog.New(slog.DiscardHandler)
-	}
-	p.setLimits(openFiles())
-	t := p.run(ctx, p.openRoots(roots, o), o.Workers, newHandler, o.Monitor)
-	if p.err != nil {
-		return t, p.err
-	}
-	if t.QueuedDirs > 0 && !t.Stopped {
-		return t, context.Cause(ctx)
-	}
-	return t, nil
+	return newPool(o).trees(ctx, roots, newHandler, o)
 }
