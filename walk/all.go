@@ -23,7 +23,6 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 			}, o)
 			done <- err
 		}()
-		live := true
 		// Also when the body breaks or panics, the walk ends before All does.
 		defer func() {
 			cancel()
@@ -32,19 +31,24 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 			}
 		}()
 		var st Stat
-		for t := range turns {
+		take := func(t turn) (live bool) {
+			defer func() { t.done <- live }()
 			if t.err != nil {
-				live = yield(nil, t.err)
+				return yield(nil, t.err)
 			}
 			for i := range t.entries {
 				e := &t.entries[i]
-				e.stat = &st
-				if live = yield(e, nil); !live {
-					break
+				if !e.have {
+					e.stat = &st
+				}
+				if !yield(e, nil) {
+					return false
 				}
 			}
-			t.done <- live
-			if !live {
+			return true
+		}
+		for t := range turns {
+			if !take(t) {
 				return
 			}
 		}
