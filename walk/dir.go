@@ -19,7 +19,8 @@ type Dir struct {
 	parent *Dir // nil for a root
 	root   *root
 	name   rawdir.Name // a root's is its path
-	dev    uint64      // dev and ino are known once it was opened
+	listed uint64      // the inode that the listing tells, 0 if none
+	dev    uint64      // dev and ino are set when it was identified: see admit
 	ino    uint64
 	depth  int32
 

@@ -14,12 +14,13 @@ import (
 // path lookup, know no longest path, and do not follow a directory that was
 // replaced meanwhile. Their errors are of type [*Error].
 type Entry struct {
-	w    *worker
-	dir  *Dir
-	name rawdir.Name
-	typ  rawdir.Type
-	stat *Stat // where Stat stores; nil before it was called from Filter
-	have bool  // *stat is filled
+	w     *worker
+	dir   *Dir
+	name  rawdir.Name
+	typ   rawdir.Type
+	inode uint64 // as listed; only set for Filter
+	stat  *Stat  // where Stat stores; nil before it was called from Filter
+	have  bool   // *stat is filled
 }
 
 // Name is the last element of the path.

@@ -14,7 +14,7 @@ import (
 // enter opens a directory that waited and shows it to the handler. False: it is
 // not to be read, and that was counted.
 func (w *worker) enter(ctx context.Context, d *Dir) bool {
-	err := w.open(d)
+	sameMount, err := w.open(d)
 	if err != nil {
 		if d.parent != nil && (errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err)) {
 			w.c.VanishedDirs++
@@ -25,7 +25,7 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 		w.p.finished()
 		return false
 	}
-	why, err := w.admit(d)
+	why, err := w.admit(d, sameMount)
 	switch {
 	case err != nil:
 		w.c.FailedDirs++
@@ -58,51 +58,49 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 	return false
 }
 
-// open sets d.handle, opening d relative to its parent.
-func (w *worker) open(d *Dir) error {
+// open sets d.handle, opening d relative to its parent. sameMount says that d is
+// surely no mount point.
+func (w *worker) open(d *Dir) (sameMount bool, err error) {
 	w.ops++
 	var h rawdir.Dir
-	var err error
 	switch {
 	case d.handle != nil: // a root that was kept open
-		return nil
+		return false, nil
 	case d.parent == nil:
 		h, err = w.p.opener(d.name.String(), d.root.follow)
 	case d.parent.retained:
-		h, err = d.parent.handle.OpenDir(d.name)
+		h, sameMount, err = d.parent.handle.OpenDir(d.name)
 		d.parent.release(w.p)
 	default:
-		var at rawdir.Dir
-		if at, err = w.reopened.get(w.p, d.parent); err == nil {
-			h, err = at.OpenDir(d.name)
-		}
+		h, err = w.openAgain(d)
 	}
 	if isTooMany(err) {
-		h, err = w.openWithFewer(d, err)
+		w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
+		w.p.maxFDs.Store(0)
+		w.reopened.close(w.p)
+		if d.parent == nil {
+			h, err = w.p.opener(d.name.String(), d.root.follow)
+		} else {
+			h, err = w.openAgain(d)
+		}
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	d.handle = h
 	d.retained = w.p.fds.Add(1) <= w.p.maxFDs.Load()
 	d.users.Store(1)
-	return nil
+	return sameMount, nil
 }
 
-// openWithFewer opens d after the process or the system ran out of
-// descriptors: by its path from the root, holding none for longer.
-func (w *worker) openWithFewer(d *Dir, err error) (rawdir.Dir, error) {
-	w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
-	w.p.maxFDs.Store(0)
-	w.reopened.close(w.p)
-	if d.parent == nil {
-		return w.p.opener(d.name.String(), d.root.follow)
-	}
+// openAgain opens d in a parent that is closed.
+func (w *worker) openAgain(d *Dir) (rawdir.Dir, error) {
 	at, err := w.reopened.get(w.p, d.parent)
 	if err != nil {
 		return nil, err
 	}
-	return at.OpenDir(d.name)
+	h, _, err := at.OpenDir(d.name)
+	return h, err
 }
 
 func isTooMany(err error) bool {
@@ -117,38 +115,63 @@ const (
 	another            // it lies on another device, or is a root itself
 )
 
-// admit decides whether d is entered, by its device and inode.
-func (w *worker) admit(d *Dir) (admission, error) {
-	var st Stat
-	w.ops++
-	if err := d.handle.Stat(FieldType|FieldIno, &st); err != nil {
-		return admitted, d.fail(OpStat, err)
-	}
-	d.dev, d.ino = st.Dev, st.Ino
-	if d.ino == 0 {
-		return admitted, nil // this file system has no identities
-	}
-	if w.p.isRoot != nil {
-		if root := w.p.isRoot[identity{d.dev, d.ino}]; root != nil && root != d {
-			return another, nil
-		}
-	}
-	if d.parent == nil {
+// noInode is what a FUSE server lists that does not know inodes.
+const noInode = 0xffffffff
+
+// admit decides whether d is entered, by its device and inode. To ask for these
+// takes a system call, which most directories do without: what is not a mount
+// point has the inode that was listed, and the device of its parent.
+func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
+	p := w.p
+	known := sameMount && !p.oneFS && d.retained && d.listed != 0 && d.listed != noInode
+	if known && !p.rootInodes[d.listed] && !w.ancestry.contains(d.parent, d.listed) {
 		return admitted, nil
 	}
-	if w.p.oneFS && d.dev != d.root.dir.dev {
+	w.ops++
+	var err error
+	if d.dev, d.ino, err = d.handle.Identity(); err != nil {
+		return admitted, d.fail(OpStat, err)
+	}
+	if d.ino == 0 || d.parent == nil {
+		return admitted, nil // no identities here; or a root, whose was compared
+	}
+	if p.isRoot[identity{d.dev, d.ino}] {
 		return another, nil
 	}
-	if w.ancestry.contains(d) {
-		a := d.parent
-		for a != nil && (a.ino != d.ino || a.dev != d.dev) {
-			a = a.parent
-		}
-		if a != nil {
-			return admitted, d.fail(OpOpen, &LoopError{Ancestor: a.Path()})
+	if p.oneFS && d.dev != d.root.dir.dev {
+		return another, nil
+	}
+	if w.ancestry.contains(d.parent, d.ino) {
+		for a := d.parent; a != nil; a = a.parent {
+			if a.inode() == d.ino && w.same(a, d) {
+				return admitted, d.fail(OpOpen, &LoopError{Ancestor: a.Path()})
+			}
 		}
 	}
 	return admitted, nil
+}
+
+// inode is the inode of d as far as it is known.
+func (d *Dir) inode() uint64 {
+	if d.ino != 0 {
+		return d.ino
+	}
+	return d.listed
+}
+
+// same tells whether an ancestor is d, which was identified.
+func (w *worker) same(a, d *Dir) bool {
+	dev, ino := a.dev, a.ino
+	if ino == 0 {
+		h, err := w.reopened.get(w.p, a)
+		if err != nil {
+			return false
+		}
+		if dev, ino, err = h.Identity(); err != nil {
+			return false
+		}
+	}
+	return dev == d.dev && ino == d.ino
 }
 
 // LoopError is the cause when a directory is one of its own ancestors, as a
@@ -172,17 +195,16 @@ type ancestry struct {
 	inodes []uint64
 }
 
-// contains tells whether the inode of d is that of one of its ancestors, on
-// whatever device.
-func (c *ancestry) contains(d *Dir) bool {
-	if c.of != d.parent {
-		c.of = d.parent
+// contains tells whether d or an ancestor of it has an inode, on whatever device.
+func (c *ancestry) contains(d *Dir, inode uint64) bool {
+	if c.of != d {
+		c.of = d
 		c.inodes = c.inodes[:0]
-		for a := d.parent; a != nil; a = a.parent {
-			c.inodes = append(c.inodes, a.ino)
+		for ; d != nil; d = d.parent {
+			c.inodes = append(c.inodes, d.inode())
 		}
 	}
-	return slices.Contains(c.inodes, d.ino)
+	return slices.Contains(c.inodes, inode)
 }
 
 // endPart gives up one part of d; the last one leaves it.
@@ -257,10 +279,10 @@ func (o *reopened) get(p *pool, d *Dir) (rawdir.Dir, error) {
 		case b.parent == nil:
 			h, err = p.opener(b.name.String(), b.root.follow)
 		case b.parent == a:
-			h, err = a.handle.OpenDir(b.name)
+			h, _, err = a.handle.OpenDir(b.name)
 			a.release(p)
 		default:
-			h, err = at.OpenDir(b.name)
+			h, _, err = at.OpenDir(b.name)
 			at.Close()
 		}
 		if err != nil {
@@ -268,14 +290,15 @@ func (o *reopened) get(p *pool, d *Dir) (rawdir.Dir, error) {
 		}
 		at = h
 	}
-	var st Stat
-	if err := at.Stat(FieldType|FieldIno, &st); err != nil {
-		at.Close()
-		return nil, err
-	}
-	if st.Ino != d.ino || st.Dev != d.dev {
-		at.Close() // another directory has its name now
-		return nil, fs.ErrNotExist
+	if d.ino != 0 {
+		dev, ino, err := at.Identity()
+		if err == nil && (dev != d.dev || ino != d.ino) {
+			err = fs.ErrNotExist // another directory has its name now
+		}
+		if err != nil {
+			at.Close()
+			return nil, err
+		}
 	}
 	o.dir, o.handle = d, at
 	p.fds.Add(1)

@@ -12,12 +12,13 @@ import (
 
 // pool is a walk: its workers, and what they share.
 type pool struct {
-	opener   rawdir.Opener
-	fields   Fields
-	maxDepth int
-	oneFS    bool
-	isRoot   map[identity]*Dir // nil if there is but one root
-	log      *slog.Logger
+	opener     rawdir.Opener
+	fields     Fields
+	maxDepth   int
+	oneFS      bool
+	isRoot     map[identity]bool // nil if there is but one root
+	rootInodes map[uint64]bool   // those of isRoot
+	log        *slog.Logger
 
 	// pending counts the tasks that wait or are carried out: directories from
 	// when they are found until they are left, and roots that are files. At 0
@@ -270,6 +271,9 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 
 	detach := context.AfterFunc(ctx, p.stop)
 	defer detach()
+	if ctx.Err() != nil {
+		p.stop() // AfterFunc may take its time
+	}
 	wg.Go(func() { first.run(ctx, newHandler) })
 	p.setLimit(workers)
 	if adaptive {

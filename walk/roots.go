@@ -63,7 +63,10 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		tasks = append(tasks, t)
 	}
 	if len(tasks) > 1 {
-		p.isRoot = seen
+		p.isRoot, p.rootInodes = map[identity]bool{}, map[uint64]bool{}
+		for id := range seen {
+			p.isRoot[id], p.rootInodes[id.ino] = true, true
+		}
 	}
 	return tasks
 }
@@ -157,9 +160,8 @@ func (p *pool) lookAt(r *root) {
 		}
 		return
 	}
-	var st Stat
-	if err := h.Stat(FieldType|FieldIno, &st); err == nil {
-		d.dev, d.ino = st.Dev, st.Ino
+	if dev, ino, err := h.Identity(); err == nil {
+		d.dev, d.ino = dev, ino
 	}
 	if p.fds.Add(1) > min(keptRoots, p.maxFDs.Load()) {
 		p.fds.Add(-1)

@@ -45,16 +45,22 @@ type worker struct {
 	shared   Totals       // c as it was after the last chunk
 	progress atomic.Int64 // ops as it was a moment ago
 
-	buf, kept []byte        // a chunk, and what Filter kept of it
-	subs      []rawdir.Name // subdirectories in the chunk at hand, in its buffer
-	entry     Entry         // the entry at hand
-	stat      Stat          // its attributes
-	entries   []Entry       // what Filter is given
-	began     time.Time     // when the chunk at hand was begun
-	ancestry  ancestry      // of the directory opened last
-	reopened  reopened      // a parent that had to be opened again
-	prefixDir *Dir          // whose prefix is in prefix
+	buf, kept []byte    // a chunk, and what Filter kept of it
+	subs      []subdir  // subdirectories in the chunk at hand
+	entry     Entry     // the entry at hand
+	stat      Stat      // its attributes
+	entries   []Entry   // what Filter is given
+	began     time.Time // when the chunk at hand was begun
+	ancestry  ancestry  // of the directory opened last
+	reopened  reopened  // a parent that had to be opened again
+	prefixDir *Dir      // whose prefix is in prefix
 	prefix    []byte
+}
+
+// subdir is a subdirectory in the chunk at hand; the name is in its buffer.
+type subdir struct {
+	name  rawdir.Name
+	inode uint64
 }
 
 // run takes tasks until the walk ends.
@@ -254,7 +260,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 		}
 		chunk = rest
 		if ent.Type == rawdir.Directory {
-			w.subs = append(w.subs, ent.Name)
+			w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
 			continue
 		}
 		e.w, e.dir, e.name, e.typ, e.stat, e.have = w, d, ent.Name, ent.Type, &w.stat, false
@@ -263,7 +269,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 				continue
 			}
 			if e.typ == rawdir.Directory {
-				w.subs = append(w.subs, ent.Name)
+				w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
 				continue
 			}
 		}
@@ -439,7 +445,7 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 			break
 		}
 		chunk = rest
-		e := Entry{w: w, dir: d, name: ent.Name, typ: ent.Type}
+		e := Entry{w: w, dir: d, name: ent.Name, typ: ent.Type, inode: ent.Ino}
 		if ent.Type == rawdir.Unknown && !w.resolve(ctx, &e) {
 			continue
 		}
@@ -461,7 +467,7 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 		} else {
 			w.c.FilteredFiles--
 		}
-		w.kept = rawdir.AppendRecord(w.kept, 0, kept[i].typ, kept[i].name)
+		w.kept = rawdir.AppendRecord(w.kept, kept[i].inode, kept[i].typ, kept[i].name)
 	}
 	return w.kept
 }
@@ -529,7 +535,7 @@ func (w *worker) queueSubs(d *Dir) {
 	}
 	size := 0
 	for _, s := range w.subs {
-		size += len(s)
+		size += len(s.name)
 	}
 	names := make([]byte, 0, size)
 	dirs := make([]Dir, n)
@@ -537,9 +543,9 @@ func (w *worker) queueSubs(d *Dir) {
 	// Backwards, so that they are popped in the order of the listing.
 	for i := n - 1; i >= 0; i-- {
 		at := len(names)
-		names = append(names, w.subs[i]...)
+		names = append(names, w.subs[i].name...)
 		c := &dirs[i]
-		c.parent, c.root, c.depth = d, d.root, d.depth+1
+		c.parent, c.root, c.depth, c.listed = d, d.root, d.depth+1, w.subs[i].inode
 		c.name = rawdir.NameIn(names[at:])
 		w.stash = append(w.stash, task{dir: c})
 	}

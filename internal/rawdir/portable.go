@@ -51,17 +51,17 @@ func newRootDir(root *os.Root) (Dir, error) {
 	return &rootDir{entryReader{dir: f}, root}, nil
 }
 
-func (d *rootDir) OpenDir(name Name) (Dir, error) {
+func (d *rootDir) OpenDir(name Name) (Dir, bool, error) {
 	before, err := d.root.Lstat(name.String())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if !before.IsDir() {
-		return nil, &fs.PathError{Op: "open", Path: name.Clone().String(), Err: syscall.ENOTDIR}
+		return nil, false, &fs.PathError{Op: "open", Path: name.Clone().String(), Err: syscall.ENOTDIR}
 	}
 	root, err := d.root.OpenRoot(name.String())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	// os.Root follows links that stay inside: make sure that it met none.
 	after, err := root.Stat(".")
@@ -70,9 +70,10 @@ func (d *rootDir) OpenDir(name Name) (Dir, error) {
 	}
 	if err != nil {
 		root.Close()
-		return nil, err
+		return nil, false, err
 	}
-	return newRootDir(root)
+	sub, err := newRootDir(root)
+	return sub, false, err
 }
 
 func (d *rootDir) Stat(_ Fields, st *Stat) error {
@@ -87,6 +88,12 @@ func (d *rootDir) Stat(_ Fields, st *Stat) error {
 	statOf(fi, st)
 	identify(f, st)
 	return nil
+}
+
+func (d *rootDir) Identity() (dev, ino uint64, err error) {
+	var st Stat
+	err = d.Stat(FieldIno, &st)
+	return st.Dev, st.Ino, err
 }
 
 func (d *rootDir) Lstat(name Name, _ Fields, st *Stat) error {
@@ -156,7 +163,11 @@ func (d *fsDir) join(name Name) string {
 	return d.name + "/" + name.String()
 }
 
-func (d *fsDir) OpenDir(name Name) (Dir, error) { return openFS(d.fsys, d.join(name), false) }
+func (d *fsDir) OpenDir(name Name) (Dir, bool, error) {
+	sub, err := openFS(d.fsys, d.join(name), false)
+	return sub, false, err
+}
+
 func (d *fsDir) Stat(_ Fields, st *Stat) error {
 	fi, err := d.dir.Stat()
 	if err != nil {
@@ -164,6 +175,12 @@ func (d *fsDir) Stat(_ Fields, st *Stat) error {
 	}
 	statOf(fi, st)
 	return nil
+}
+
+func (d *fsDir) Identity() (dev, ino uint64, err error) {
+	var st Stat
+	err = d.Stat(FieldIno, &st)
+	return st.Dev, st.Ino, err
 }
 
 func (d *fsDir) Lstat(name Name, _ Fields, st *Stat) error {

@@ -40,12 +40,15 @@ type Dir interface {
 	// returns their length in bytes; 0 is the end. See Dirents.
 	Read(buf []byte) (int, error)
 	// OpenDir opens a subdirectory. A symbolic link is not followed: it gives
-	// an error for which IsNotDir holds.
-	OpenDir(name Name) (Dir, error)
+	// an error for which IsNotDir holds. sameMount says that no mount point was
+	// crossed; where that is not known, it is false.
+	OpenDir(name Name) (sub Dir, sameMount bool, err error)
 	// Lstat reads the attributes of an entry, of a symbolic link its own.
 	Lstat(name Name, want Fields, st *Stat) error
 	// Stat reads the attributes of the directory itself.
 	Stat(want Fields, st *Stat) error
+	// Identity tells the directory from all others; inode 0 if it can not.
+	Identity() (dev, ino uint64, err error)
 	// Open opens an entry for reading; links are not followed, fifos do not block.
 	Open(name Name) (fs.File, error)
 	Readlink(name Name) (string, error)

@@ -113,7 +113,7 @@ func TestDirectoriesAreOpenedRelativeToTheirParentAndLinksAreNotFollowed(t *test
 			if strings.Contains(n, "/") && name != "system" {
 				continue
 			}
-			if sub, err := d.OpenDir(MakeName(n)); !IsNotDir(err) {
+			if sub, _, err := d.OpenDir(MakeName(n)); !IsNotDir(err) {
 				t.Errorf("OpenDir(%q) = %v, %v; want an error that it is no directory", n, sub, err)
 			}
 		}
@@ -125,10 +125,10 @@ func TestDirectoriesAreOpenedRelativeToTheirParentAndLinksAreNotFollowed(t *test
 			t.Fatalf("a link was not followed: %v", err)
 		}
 		linked.Close()
-		if _, err := d.OpenDir(MakeName("none")); !errors.Is(err, fs.ErrNotExist) {
+		if _, _, err := d.OpenDir(MakeName("none")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("OpenDir(none): %v", err)
 		}
-		a, err := d.OpenDir(MakeName("a"))
+		a, _, err := d.OpenDir(MakeName("a"))
 		if err != nil {
 			t.Fatal(err)
 		}
