@@ -1,0 +1,4 @@
+package faultfs
+
+// Unmount is what the end of a test does.
+var Unmount = unmount
