@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 )
 
@@ -41,4 +42,25 @@ func (g *Group[K]) MergeValue(from Value) error {
 		g.bin(k).Add(b.Count, b.Bytes)
 	}
 	return nil
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (g *Group[K]) UnmarshalJSON(data []byte) error {
+	var in map[K]Bin // not by pointers, which could be null
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*g = nil
+	for k, b := range in {
+		g.bin(k).Add(b.Count, b.Bytes)
+	}
+	return nil
+}
+
+// MarshalJSON implements [json.Marshaler]; no groups are {}, never null.
+func (g Group[K]) MarshalJSON() ([]byte, error) {
+	if g == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(map[K]*Bin(g))
 }
