@@ -1,0 +1,109 @@
+// Package hydra runs one application over a tree, on this machine or on many.
+//
+// An [App] says what is done with each entry and what is counted. [Run] walks
+// trees with it: every worker has a handler and statistics of its own, so
+// neither needs locks, and at the end the statistics are merged. The [Result]
+// holds them, and says whether anything was missed.
+//
+// Package cli makes a command of an App.
+package hydra
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/hydrawalk/hydra/walk"
+	"github.com/spf13/pflag"
+)
+
+// App is an application: what to do with a tree. C is its settings, any struct
+// that JSON can hold. S is its statistics, a struct that package stats can
+// merge; in the result document its fields stand beside the base counters.
+//
+// Only Name and NewHandler are needed.
+type App[C, S any] struct {
+	Name    string // as it is typed: lower case, no blanks
+	Version string
+
+	Short   string // one line for the list of commands
+	Long    string // what it does and when to use it
+	Example string // command lines, indented by two blanks
+
+	// Settings are those that apply where a user says nothing.
+	Settings C
+	// Flags defines command line flags that change settings.
+	Flags func(*pflag.FlagSet, *C)
+	// Prepare checks the settings and completes them. Its error is a usage error.
+	Prepare func(*C) error
+
+	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
+	// systems less can be faster.
+	Fields walk.Fields
+
+	// NewStats makes empty statistics. nil means new(S).
+	NewStats func(C) *S
+	// NewHandler makes the handler of one worker. It is called on the worker's
+	// goroutine, so several calls may run at once. Beside walk.Handler the
+	// handler may implement the other interfaces of package walk.
+	NewHandler func(context.Context, *Worker[C, S]) (walk.Handler, error)
+
+	// Finish is called once, when the statistics of all workers have been
+	// merged into r.Stats: for what is computed from them.
+	Finish func(ctx context.Context, r *Result[S]) error
+	// Summarize writes the statistics for people, at most 80 columns wide. What
+	// went wrong is not its business: the command line adds that for every
+	// application.
+	Summarize func(w io.Writer, r *Result[S]) error
+}
+
+// Worker is what one handler has of its own. No other goroutine touches it
+// while the walk runs.
+type Worker[C, S any] struct {
+	ID       int // from 0
+	Log      *slog.Logger
+	Settings C
+	Stats    *S
+}
+
+// Application is an [App] whose types do not matter any more. App implements
+// it; nothing else needs to.
+type Application interface {
+	// Info describes the application.
+	Info() Info
+	// Configure makes a copy of the default settings, defines the flags that
+	// change it, and returns what runs with it once they were parsed.
+	Configure(*pflag.FlagSet) Runner
+}
+
+// Info describes an application.
+type Info struct{ Name, Version, Short, Long, Example string }
+
+// Runner runs an application with its settings: [Run] without the types.
+type Runner interface {
+	Run(ctx context.Context, roots []string, o *Options) (Document, error)
+}
+
+// Info implements [Application].
+func (a *App[C, S]) Info() Info {
+	return Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example}
+}
+
+// Configure implements [Application].
+func (a *App[C, S]) Configure(flags *pflag.FlagSet) Runner {
+	configured := *a
+	if a.Flags != nil {
+		a.Flags(flags, &configured.Settings)
+	}
+	return &runner[C, S]{&configured}
+}
+
+type runner[C, S any] struct{ app *App[C, S] }
+
+func (r *runner[C, S]) Run(ctx context.Context, roots []string, o *Options) (Document, error) {
+	result, err := Run(ctx, r.app, roots, o)
+	if result == nil {
+		return nil, err // not a Document that holds a nil pointer
+	}
+	return result, err
+}

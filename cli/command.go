@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/cobra"
+)
+
+// appCommand is the command of one application.
+func (p *program) appCommand(app hydra.Application) *cobra.Command {
+	info := app.Info()
+	c := newCommon()
+	cmd := &cobra.Command{
+		Use:     info.Name + " [flags] PATH...",
+		Short:   info.Short,
+		Long:    info.Long,
+		Example: info.Example,
+		GroupID: "apps",
+		Version: info.Version,
+		Args:    cobra.ArbitraryArgs,
+	}
+	if len(p.apps) == 1 {
+		cmd.Aliases = []string{"run"}
+	}
+	cmd.Flags().SortFlags = false
+	runner := app.Configure(cmd.Flags())
+	c.define(cmd.Flags())
+	c.complete(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		from, err := p.readConfig(cmd, info.Name)
+		if err != nil {
+			return err
+		}
+		if err := c.check(); err != nil {
+			return err
+		}
+		paths, err := c.paths(args, p.stdin)
+		if err != nil {
+			return err
+		}
+		if len(paths) == 0 {
+			if len(c.pathFiles) > 0 {
+				return fmt.Errorf("no path in %s", strings.Join(c.pathFiles, ", "))
+			}
+			return fmt.Errorf("no PATH given. Try `%s .`", cmd.CommandPath())
+		}
+		r := &call{program: p, common: c, title: cmd.CommandPath()}
+		return r.run(cmd.Context(), runner, paths, from)
+	}
+	return cmd
+}
+
+func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error) {
+	configs, err := readConfigs(p.configFiles, p.flagSets())
+	if err != nil {
+		return nil, err
+	}
+	return configure(command, cmd.Flags(), p.getenv, configs)
+}
+
+// call is one run of an application from the command line.
+type call struct {
+	*program
+	*common
+	title  string // how messages begin
+	log    *slog.Logger
+	target target
+}
+
+// run runs the application and prints its result. It sets the exit code; an
+// error before the walk is a usage error.
+func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, from origins) error {
+	logs, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	defer logs.close()
+	for flag, origin := range from {
+		if origin != "flag" {
+			c.log.Debug("setting", "flag", flag, "from", origin)
+		}
+	}
+	if err := c.target.probe(c.output); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	o.Logger = logs.logger
+	var errorsFile *os.File
+	if c.errors != "" {
+		if errorsFile, err = os.Create(c.errors); err != nil {
+			return fmt.Errorf("--errors: %w", err)
+		}
+		o.Errors = errorsFile
+	}
+
+	doc, sigs, err := c.walk(ctx, runner, paths, o, logs)
+	defer sigs.close()
+	if errorsFile != nil {
+		err = errors.Join(err, errorsFile.Close())
+	}
+	if doc == nil {
+		return err // a UsageError, or nothing was walked
+	}
+	c.ran = true
+	c.code = exitCode(doc.Common(), err)
+	if printErr := c.print(doc); printErr != nil {
+		if isClosedPipe(printErr) {
+			return printErr
+		}
+		c.code = max(c.code, exitFailed)
+		err = errors.Join(err, fmt.Errorf("the result could not be printed: %w", printErr))
+	}
+	c.tell(doc.Common(), err)
+	return nil
+}
+
+// walk runs the application under signals and progress. Until the signals are
+// closed, one of them ends the process at once.
+func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options, logs *logs) (hydra.Document, *signals, error) {
+	ran := make(chan struct{})
+	abort := func(code int) {
+		c.screen.draw("")
+		c.target.discard()
+		os.Exit(code)
+	}
+	ctx, sigs := watch(ctx, c.screen, c.title, ran, abort, logs.reopener())
+	o.Monitor = new(hydra.Monitor)
+	way := c.progress.value
+	if c.quiet {
+		way = "none"
+	}
+	var wg sync.WaitGroup
+	shown := newProgress(c.title, o.Monitor.Progress, time.Now())
+	wg.Go(func() { shown.show(c.screen, way, c.interval, sigs.ask, ran) })
+	doc, err := runner.Run(ctx, paths, o)
+	close(ran)
+	wg.Wait()
+	return doc, sigs, err
+}
+
+// exitCode is the one that applies first.
+func exitCode(o *hydra.Outcome, err error) int {
+	var sig *interruption
+	var limit *hydra.ErrorLimit
+	switch {
+	case o.State == hydra.Interrupted && errors.As(err, &sig):
+		return sig.exitCode()
+	case o.State == hydra.Interrupted, errors.As(err, &limit):
+		return exitUnfinished
+	case err != nil:
+		return exitFailed
+	case o.Walked.Errors > 0:
+		return exitErrors
+	}
+	return exitComplete
+}
+
+// print prints the result where it was asked for.
+func (c *call) print(doc hydra.Document) error {
+	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout)) }
+	if c.format.value == "json" {
+		write = func(w io.Writer) error { return writeJSON(w, doc) }
+	}
+	if !c.target.set() {
+		return write(c.stdout)
+	}
+	err := c.target.write(write)
+	if err != nil {
+		// It cost a walk: rather there than nowhere.
+		err = errors.Join(err, write(c.stdout))
+	}
+	return err
+}
+
+// tell says on standard error what is not in the printed result, or is easily
+// missed there.
+func (c *call) tell(o *hydra.Outcome, err error) {
+	switch {
+	case err != nil:
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(c.screen, "%s: %s\n", c.title, line)
+		}
+	case !o.IsComplete() && !c.quiet && (c.format.value == "json" || c.target.set()):
+		fmt.Fprintf(c.screen, "%s: %s\n", c.title, shortcoming(o))
+	}
+}
+
+func (c *call) colored(toStdout bool) bool {
+	switch c.color.value {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return toStdout && c.getenv("NO_COLOR") == "" && c.getenv("TERM") != "dumb" && isTerminal(c.stdout)
+}

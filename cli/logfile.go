@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/hydrawalk/hydra"
+)
+
+// logs are where the log goes.
+type logs struct {
+	logger *slog.Logger // without a name
+	file   *logFile     // nil: to the screen
+}
+
+// openLog sets up the log as the flags say.
+func (c *call) openLog() (*logs, error) {
+	names := []string{"cli", "hydra", "walk"}
+	for _, app := range c.apps {
+		names = append(names, app.Info().Name)
+	}
+	ls, err := c.levels(names)
+	if err != nil {
+		return nil, err
+	}
+	json := c.logFormat.value == "json"
+	l := &logs{}
+	if c.logFile == "" {
+		l.logger = slog.New(newHandler(c.screen, ls, json, json))
+	} else {
+		l.file = &logFile{path: c.logFile}
+		if err := l.file.open(); err != nil {
+			return nil, fmt.Errorf("--log-file: %w", err)
+		}
+		l.logger = slog.New(newHandler(l.file, ls, json, true))
+	}
+	c.log = l.logger.With(hydra.LoggerKey, "cli")
+	return l, nil
+}
+
+func (l *logs) close() {
+	if l.file != nil {
+		l.file.close()
+	}
+}
+
+// reopener is what SIGHUP calls: nil where there is no file, so that the signal
+// does what it always does.
+func (l *logs) reopener() func() {
+	if l.file == nil {
+		return nil
+	}
+	return func() {
+		if err := l.file.open(); err != nil {
+			l.logger.Error("the log file can not be opened again: the old one is kept", "err", err)
+		}
+	}
+}
+
+// logFile is a file that lines are appended to. It can be opened again after
+// somebody renamed it.
+type logFile struct {
+	path string
+
+	mu sync.Mutex
+	f  *os.File
+}
+
+func (l *logFile) open() error {
+	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		l.f.Close()
+	}
+	l.f = f
+	return nil
+}
+
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.f.Write(p)
+}
+
+func (l *logFile) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		l.f.Close()
+		l.f = nil
+	}
+}

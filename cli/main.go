@@ -1,0 +1,158 @@
+// Package cli turns applications into a command.
+//
+//	func main() { cli.Main(app) }
+//
+// is a whole program: it has the flags that are common to all applications and
+// those of its own, help, completion for shells, a configuration file, progress,
+// logs, and results as text or JSON.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes. Where several apply: a signal's, then 7, 1, 3.
+const (
+	exitComplete   = 0 // no errors
+	exitFailed     = 1
+	exitUsage      = 2 // or configuration
+	exitErrors     = 3 // finished, but some entries could not be read or acted on
+	exitUnfinished = 7 // cancelled, or a limit was reached
+	exitPipe       = 128 + 13
+)
+
+// Main runs the command line of the process with applications as its commands,
+// and exits. If there is only one application, it is also the command `run`.
+func Main(apps ...hydra.Application) {
+	os.Exit(newProgram(apps).run(os.Args[1:]))
+}
+
+// program is one call of the command.
+type program struct {
+	name        string // as it was called
+	apps        []hydra.Application
+	getenv      func(string) string
+	configFiles []string
+	stdin       io.Reader
+	stdout      *os.File
+	screen      *screen
+
+	ran  bool // an application's own error is no usage error
+	code int
+}
+
+func newProgram(apps []hydra.Application) *program {
+	return &program{
+		name:        strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"),
+		apps:        apps,
+		getenv:      os.Getenv,
+		configFiles: configFiles(os.Getenv),
+		stdin:       os.Stdin,
+		stdout:      os.Stdout,
+		screen:      newScreen(os.Stderr),
+	}
+}
+
+// run runs a command line and returns the exit code.
+func (p *program) run(args []string) int {
+	root := p.rootCommand()
+	root.SetArgs(args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.screen)
+	cmd, err := root.ExecuteC()
+	switch {
+	case err == nil:
+		return p.code
+	case isClosedPipe(err):
+		return exitPipe
+	}
+	message := strings.TrimSuffix(err.Error(), "\n")
+	var usage *hydra.UsageError
+	if p.ran && !errors.As(err, &usage) {
+		fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), message)
+		return max(p.code, exitFailed)
+	}
+	fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), message)
+	if !strings.Contains(message, "Try `") {
+		fmt.Fprintf(p.screen, "Try `%s --help`.\n", cmd.CommandPath())
+	}
+	return exitUsage
+}
+
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           p.name,
+		Short:         "Walk file systems in parallel",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			cmd.SetOut(p.screen)
+			p.code = exitUsage
+			return cmd.Help()
+		},
+	}
+	root.Long = fmt.Sprintf(`%s walks file systems with many workers at a time.
+
+Results go to standard output; progress, logs and messages to standard error.
+The exit code is 0 if all was done, 1 if the run failed, 2 if it was called
+wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
+130 or 143 after SIGINT or SIGTERM.`, p.name)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.AddGroup(&cobra.Group{ID: "apps", Title: "Applications:"})
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
+	var examples []string
+	for _, app := range p.apps {
+		root.AddCommand(p.appCommand(app))
+		if e, _, _ := strings.Cut(app.Info().Example, "\n\n"); e != "" {
+			examples = append(examples, e)
+		}
+	}
+	root.Example = strings.Join(examples, "\n\n")
+	root.AddCommand(p.configCommand(), p.versionCommand())
+	return root
+}
+
+// unknownCommand suggests what may have been meant.
+func unknownCommand(cmd *cobra.Command, name string) error {
+	message := fmt.Sprintf("unknown command %q.", name)
+	if cmd.SuggestionsMinimumDistance <= 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("%s Try `%s %s`.", message, cmd.CommandPath(), near[0])
+	}
+	if _, err := os.Lstat(name); err == nil {
+		for _, c := range cmd.Commands() {
+			if c.GroupID == "apps" {
+				return fmt.Errorf("%s Try `%s %s`.", message, c.CommandPath(), shellWord(name))
+			}
+		}
+	}
+	return errors.New(message)
+}
+
+// flagSets are the flags of each application's command, with default values.
+func (p *program) flagSets() map[string]*pflag.FlagSet {
+	sets := map[string]*pflag.FlagSet{}
+	for _, app := range p.apps {
+		name := app.Info().Name
+		sets[name] = pflag.NewFlagSet(name, pflag.ContinueOnError)
+		newCommon().define(sets[name])
+		app.Configure(sets[name])
+	}
+	return sets
+}

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra"
+)
+
+// progress shows how far a run has come. Its methods belong to one goroutine.
+type progress struct {
+	title  string
+	source func() hydra.Progress
+	began  time.Time
+	rate   rate
+}
+
+// rate is a number per second, smoothed: a step that took d seconds weighs
+// 1 - e^(-d/3), so that about the last three seconds count, however often it is
+// looked at.
+type rate struct {
+	at        time.Duration // of the last step
+	count     int64
+	perSecond float64
+	steps     int
+}
+
+func (r *rate) step(at time.Duration, count int64) {
+	elapsed := (at - r.at).Seconds()
+	if elapsed <= 0 {
+		return
+	}
+	now := float64(count-r.count) / elapsed
+	if r.steps == 0 {
+		r.perSecond = now
+	} else {
+		r.perSecond += (now - r.perSecond) * (1 - math.Exp(-elapsed/3))
+	}
+	r.at, r.count = at, count
+	r.steps++
+}
+
+func newProgress(title string, source func() hydra.Progress, began time.Time) *progress {
+	return &progress{title: title, source: source, began: began}
+}
+
+// step takes the counters as they are at now.
+func (p *progress) step(now time.Time) shot {
+	s := shot{Progress: p.source(), title: p.title, elapsed: now.Sub(p.began)}
+	p.rate.step(s.elapsed, s.Entries)
+	s.rate = p.rate.perSecond
+	return s
+}
+
+// shot is the progress at one moment.
+type shot struct {
+	hydra.Progress
+	title   string
+	elapsed time.Duration
+	rate    float64 // entries per second
+}
+
+// text is one line. There is no time of arrival in it: nobody knows how much is
+// still to be found.
+func (s shot) text() string {
+	parts := []string{
+		clock(s.elapsed),
+		humanize.Comma(s.Entries) + " entries",
+		humanize.Comma(int64(s.rate)) + "/s",
+		fmt.Sprintf("dirs %s done, %s queued", humanize.Comma(s.DirsDone), humanize.Comma(s.DirsQueued)),
+	}
+	if s.Bytes > 0 {
+		parts = append(parts, humanize.IBytes(uint64(s.Bytes)))
+	}
+	parts = append(parts, count(int64(s.Workers), "worker"))
+	if s.Errors > 0 {
+		parts = append(parts, count(s.Errors, "error"))
+	}
+	return s.title + "  " + strings.Join(parts, "  ")
+}
+
+// json is one line.
+func (s shot) json() string {
+	line, err := json.Marshal(struct {
+		Schema      string  `json:"schema"`
+		Elapsed     float64 `json:"elapsed_seconds"`
+		Entries     int64   `json:"entries"`
+		Rate        float64 `json:"entries_per_second"`
+		DoneDirs    int64   `json:"done_dirs"`
+		QueuedDirs  int64   `json:"queued_dirs"`
+		Bytes       int64   `json:"bytes"`
+		Workers     int     `json:"workers"`
+		ErrorsSoFar int64   `json:"errors"`
+	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors})
+	if err != nil {
+		panic(err) // numbers and strings
+	}
+	return string(line)
+}
+
+// show shows progress until stop is closed, in the given way, and for each
+// value of ask at once. drawn progress is taken away in the end.
+func (p *progress) show(s *screen, way string, interval time.Duration, ask <-chan struct{}, stop <-chan struct{}) {
+	if way == "auto" {
+		way = "plain"
+		if s.terminal {
+			way = "drawn"
+		}
+	}
+	if interval == 0 {
+		interval = 10 * time.Second
+		if way == "drawn" {
+			interval = 200 * time.Millisecond
+		}
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	defer s.draw("")
+	tick := ticker.C
+	if way == "none" {
+		tick = nil
+	}
+	line := func(shot shot) {
+		text := shot.text()
+		if way == "json" {
+			text = shot.json()
+		}
+		// Progress that can not be shown is no reason to fail.
+		_, _ = io.WriteString(s, text+"\n")
+	}
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ask:
+			line(p.step(time.Now()))
+		case now := <-tick:
+			shot := p.step(now)
+			if way == "drawn" {
+				s.draw(truncate(shot.text(), s.width()-1))
+			} else {
+				line(shot)
+			}
+		}
+	}
+}
+
+// clock is a duration as h:mm:ss or m:ss.
+func clock(d time.Duration) string {
+	sec := int64(d.Seconds())
+	if sec >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", sec/3600, sec/60%60, sec%60)
+	}
+	return fmt.Sprintf("%d:%02d", sec/60, sec%60)
+}
+
+// count is a number with its noun, whose plural ends with s, or ies for y.
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "y"); ok {
+		noun = stem + "ie"
+	}
+	return humanize.Comma(n) + " " + noun + "s"
+}
+
+// truncate shortens text, which is ASCII but for a file name, to n columns.
+func truncate(text string, n int) string {
+	if r := []rune(text); len(r) > max(n, 0) {
+		return string(r[:max(n, 0)])
+	}
+	return text
+}

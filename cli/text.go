@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/hydrawalk/hydra"
+)
+
+// listedErrors is how many errors are printed for people.
+const listedErrors = 5
+
+// style makes text stand out on a terminal.
+type style bool
+
+func (s style) paint(code, text string) string {
+	if !s {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (s style) bold(text string) string { return s.paint("1", text) }
+func (s style) good(text string) string { return s.paint("32", text) }
+func (s style) bad(text string) string  { return s.paint("1;31", text) }
+
+// writeText writes a result for people: what was walked, the application's
+// statistics, and what is missing from them.
+func writeText(w io.Writer, doc hydra.Document, colored bool) error {
+	var b bytes.Buffer
+	o, s := doc.Common(), style(colored)
+	writeHead(&b, o, s)
+	if err := doc.WriteText(&b); err != nil {
+		return err
+	}
+	writeShortcomings(&b, o, s)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style) {
+	state := s.good("complete")
+	if !o.IsComplete() {
+		state = s.bad("NOT COMPLETE")
+	}
+	fmt.Fprintf(b, "%s  %s in %s with %s\n", s.bold(o.App), state, seconds(o.Wall()), count(int64(o.Workers), "worker"))
+	const shown = 4
+	for i, p := range o.Paths {
+		if i == shown && len(o.Paths) > shown+1 {
+			fmt.Fprintf(b, "  and %s\n", count(int64(len(o.Paths)-shown), "more path"))
+			break
+		}
+		fmt.Fprintf(b, "  %s\n", printable(p))
+	}
+	b.WriteByte('\n')
+}
+
+// writeShortcomings says why a result is not complete, and what to do.
+func writeShortcomings(b *bytes.Buffer, o *hydra.Outcome, s style) {
+	if o.IsComplete() {
+		return
+	}
+	fmt.Fprintf(b, "\n%s: %s\n", s.bad("NOT COMPLETE"), shortcoming(o))
+	for i := range o.Errors[:min(len(o.Errors), listedErrors)] {
+		e := &o.Errors[i]
+		times := ""
+		if e.Count > 1 {
+			times = fmt.Sprintf(" (%d times)", e.Count)
+		}
+		fmt.Fprintf(b, "  %s %s: %s%s\n", e.Op, printable(e.Path), printable(e.Error), times)
+	}
+	var listed int64
+	for i := range o.Errors[:min(len(o.Errors), listedErrors)] {
+		listed += o.Errors[i].Count
+	}
+	if more := o.Walked.Errors - listed; more > 0 {
+		fmt.Fprintf(b, "  and %s: see --errors FILE or --json\n", count(more, "more error"))
+	}
+	if hint := remedy(o); hint != "" {
+		fmt.Fprintf(b, "%s\n", hint)
+	}
+}
+
+// shortcoming says in one line what is missing from a result.
+func shortcoming(o *hydra.Outcome) string {
+	var parts []string
+	if o.Reason != "" {
+		parts = append(parts, printable(o.Reason))
+	}
+	if n := o.Walked.QueuedDirs; n > 0 {
+		parts = append(parts, count(n, "directory")+" still waiting")
+	}
+	if n := o.Walked.Errors; n > 0 {
+		parts = append(parts, count(n, "error"))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// remedy says what can be done.
+func remedy(o *hydra.Outcome) string {
+	denied := false
+	for i := range o.Errors {
+		denied = denied || strings.HasPrefix(o.Errors[i].Error, "permission denied")
+	}
+	switch {
+	case o.State == hydra.Interrupted:
+		return "The numbers cover what was done until then."
+	case o.State == hydra.Failed:
+		return ""
+	case denied:
+		return "Run it as a user who may read all of it, or leave that out with --exclude."
+	case o.Walked.Errors > 0:
+		return "The numbers do not cover what failed."
+	}
+	return "The numbers cover what was done until then."
+}
+
+// printable is text as it may be shown on a terminal: quoted if it holds
+// control characters or is not UTF-8.
+func printable(text string) string {
+	odd := func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }
+	if text == "" || strings.IndexFunc(text, odd) >= 0 {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// seconds is a duration for people.
+func seconds(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return clock(d)
+}
+
+// shellWord is text as it can be pasted into a shell.
+func shellWord(text string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+,:@%", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

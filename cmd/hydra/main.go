@@ -1,0 +1,9 @@
+// Command hydra walks file systems in parallel.
+package main
+
+import (
+	"github.com/hydrawalk/hydra/apps/audit"
+	"github.com/hydrawalk/hydra/cli"
+)
+
+func main() { cli.Main(audit.App()) }

@@ -1,0 +1,75 @@
+package hydra
+
+import (
+	"context"
+
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// observed is the handler that the walk sees in place of the application's: it
+// collects errors. File is the application's own.
+type observed struct {
+	walk.Handler
+	user   walk.ErrorHandler // nil if the application's handler is none
+	errors *errorLog
+}
+
+func (h *observed) Error(ctx context.Context, err *walk.Error) {
+	h.errors.add(err)
+	if h.user != nil {
+		h.user.Error(ctx, err)
+	}
+}
+
+func (h *observed) Flush(ctx context.Context) error {
+	if f, ok := h.Handler.(walk.Flusher); ok {
+		return f.Flush(ctx)
+	}
+	return nil
+}
+
+// filtered is observed with rules, the application's Filter, or both.
+type filtered struct {
+	*observed
+	rules *ruleFilter   // nil if there are none
+	user  walk.Filterer // nil if the application's handler is none
+}
+
+func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry) []walk.Entry {
+	if h.rules != nil {
+		entries = h.rules.filter(entries)
+	}
+	if h.user != nil {
+		entries = h.user.Filter(ctx, d, entries)
+	}
+	return entries
+}
+
+// observe wraps an application's handler. The result implements DirHandler and
+// Filterer only where that is needed, for the walk is faster without.
+func observe(h walk.Handler, errors *errorLog, rs *rules) walk.Handler {
+	base := &observed{Handler: h, errors: errors}
+	base.user, _ = h.(walk.ErrorHandler)
+	dirs, hasDirs := h.(walk.DirHandler)
+	user, hasFilter := h.(walk.Filterer)
+	if rs == nil && !hasFilter {
+		if hasDirs {
+			return struct {
+				*observed
+				walk.DirHandler
+			}{base, dirs}
+		}
+		return base
+	}
+	f := &filtered{observed: base, user: user}
+	if rs != nil {
+		f.rules = &ruleFilter{rules: rs}
+	}
+	if hasDirs {
+		return struct {
+			*filtered
+			walk.DirHandler
+		}{f, dirs}
+	}
+	return f
+}

@@ -1,0 +1,222 @@
+package hydra
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// State says how a run ended.
+type State string
+
+// How a run can end.
+const (
+	// Complete: the walk ran to its end. Some entries may have failed.
+	Complete State = "complete"
+	// Interrupted: the context was cancelled.
+	Interrupted State = "interrupted"
+	// Stopped: a handler ended the walk, or the error limit was reached.
+	Stopped State = "stopped"
+	// Failed: the walk as a whole could not go on.
+	Failed State = "failed"
+)
+
+// Outcome says how a run went, whatever the application.
+type Outcome struct {
+	Job      string // names the run
+	App      string
+	State    State
+	Reason   string // why the state is another than Complete, for people
+	Paths    []string
+	Started  time.Time
+	Finished time.Time
+	Clients  int // processes that walked
+	Workers  int // most workers at a time
+
+	// Walked counts what was found and what became of it.
+	Walked walk.Totals
+
+	// Errors are the 1,000 smallest by path, then by operation.
+	Errors []ErrorItem
+	// ErrorCounts counts all errors by operation.
+	ErrorCounts map[string]int64
+}
+
+// Wall is how long the run took.
+func (o *Outcome) Wall() time.Duration { return o.Finished.Sub(o.Started) }
+
+// IsComplete says that every directory and every entry that was found was
+// processed or left out on purpose.
+func (o *Outcome) IsComplete() bool { return o.State == Complete && o.Walked.Complete() }
+
+// Common implements [Document].
+func (o *Outcome) Common() *Outcome { return o }
+
+// Result is what came of a run. Its JSON is the document hydra.result/1.
+type Result[S any] struct {
+	Outcome
+	// Stats are the statistics of all workers.
+	Stats *S
+
+	summarize func(io.Writer, *Result[S]) error
+}
+
+// Document is a [Result] whose types do not matter any more.
+type Document interface {
+	json.Marshaler
+	// Common is the part that every application's result has.
+	Common() *Outcome
+	// WriteText writes the statistics for people.
+	WriteText(w io.Writer) error
+}
+
+// WriteText implements [Document].
+func (r *Result[S]) WriteText(w io.Writer) error {
+	if r.summarize != nil {
+		return r.summarize(w, r)
+	}
+	t := &r.Walked
+	_, err := fmt.Fprintf(w, "%d directories and %d entries processed, %d skipped, %d left out\n",
+		t.ProcessedDirs, t.ProcessedFiles, t.SkippedFiles, t.FilteredDirs+t.FilteredFiles)
+	return err
+}
+
+type resultJSON struct {
+	Schema        string           `json:"schema"`
+	Job           string           `json:"job"`
+	App           string           `json:"app"`
+	State         State            `json:"state"`
+	Reason        string           `json:"reason,omitempty"`
+	Paths         []string         `json:"paths"`
+	PathsB64      [][]byte         `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
+	Started       time.Time        `json:"started"`
+	Finished      time.Time        `json:"finished"`
+	WallSeconds   float64          `json:"wall_seconds"`
+	Clients       int              `json:"clients"`
+	Workers       int              `json:"workers"`
+	Complete      bool             `json:"complete"`
+	ExpectedDirs  int64            `json:"expected_dirs"`
+	ProcessedDirs int64            `json:"processed_dirs"`
+	FilteredDirs  int64            `json:"filtered_dirs"`
+	FailedDirs    int64            `json:"failed_dirs"`
+	VanishedDirs  int64            `json:"vanished_dirs"`
+	VanishedFiles int64            `json:"vanished_files"`
+	Errors        []errorJSON      `json:"errors"`
+	ErrorCounts   map[string]int64 `json:"error_counts"`
+	Stats         json.RawMessage  `json:"stats"`
+}
+
+type errorJSON struct {
+	Op string `json:"op"`
+	stats.Path
+	Error string `json:"error"`
+	Count int64  `json:"count,omitempty"`
+}
+
+// baseJSON are the counters that begin the statistics of every application.
+type baseJSON struct {
+	ProcessedDirs  int64 `json:"processed_dirs"`
+	FilteredDirs   int64 `json:"filtered_dirs"`
+	ProcessedFiles int64 `json:"processed_files"`
+	FilteredFiles  int64 `json:"filtered_files"`
+	SkippedFiles   int64 `json:"skipped_files"`
+	FailedFiles    int64 `json:"failed_files"`
+	QueuedDirs     int64 `json:"queued_dirs"`
+	QueuedFiles    int64 `json:"queued_files"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (r *Result[S]) MarshalJSON() ([]byte, error) {
+	t := &r.Walked
+	flat, err := flatten(baseJSON{
+		ProcessedDirs:  t.ProcessedDirs,
+		FilteredDirs:   t.FilteredDirs,
+		ProcessedFiles: t.ProcessedFiles,
+		FilteredFiles:  t.FilteredFiles,
+		SkippedFiles:   t.SkippedFiles,
+		FailedFiles:    t.FailedFiles,
+		QueuedDirs:     t.QueuedDirs,
+		// A worker handles what it reads at once: on one machine no file waits.
+		QueuedFiles: 0,
+	}, r.Stats)
+	if err != nil {
+		return nil, err
+	}
+	doc := resultJSON{
+		Schema:        "hydra.result/1",
+		Job:           r.Job,
+		App:           r.App,
+		State:         r.State,
+		Reason:        r.Reason,
+		Started:       r.Started.UTC(),
+		Finished:      r.Finished.UTC(),
+		WallSeconds:   r.Wall().Seconds(),
+		Clients:       r.Clients,
+		Workers:       r.Workers,
+		Complete:      r.IsComplete(),
+		ExpectedDirs:  t.ExpectedDirs(),
+		ProcessedDirs: t.ProcessedDirs,
+		FilteredDirs:  t.FilteredDirs,
+		FailedDirs:    t.FailedDirs,
+		VanishedDirs:  t.VanishedDirs,
+		VanishedFiles: t.VanishedFiles,
+		Errors:        make([]errorJSON, 0, len(r.Errors)),
+		ErrorCounts:   r.ErrorCounts,
+		Stats:         flat,
+	}
+	doc.Paths, doc.PathsB64 = pathLists(r.Paths)
+	for _, e := range r.Errors {
+		doc.Errors = append(doc.Errors, errorJSON{e.Op, stats.PathOf(e.Path), e.Error, e.Count})
+	}
+	return json.Marshal(doc)
+}
+
+// flatten makes one JSON object of the fields of two structs.
+func flatten(base, more any) ([]byte, error) {
+	first, err := json.Marshal(base)
+	if err != nil {
+		return nil, err
+	}
+	second, err := json.Marshal(more)
+	if err != nil {
+		return nil, err
+	}
+	var baseFields, fields map[string]json.RawMessage
+	if err := json.Unmarshal(first, &baseFields); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(second, &fields); err != nil {
+		return nil, fmt.Errorf("the statistics are no JSON object: %w", err)
+	}
+	for name := range fields {
+		if _, twice := baseFields[name]; twice {
+			return nil, fmt.Errorf("the application counts %s itself; that is a base counter", name)
+		}
+	}
+	if len(fields) == 0 {
+		return first, nil
+	}
+	// first ends and second begins with a brace: put a comma between them.
+	return bytes.Join([][]byte{first[:len(first)-1], second[1:]}, []byte(",")), nil
+}
+
+// pathLists is the printable form of paths and, if that is not exactly what one
+// of them is, the bytes of all.
+func pathLists(paths []string) (printable []string, all [][]byte) {
+	exact := true
+	for _, path := range paths {
+		p := stats.PathOf(path)
+		printable = append(printable, p.Printable)
+		all = append(all, []byte(path))
+		exact = exact && p.Bytes == nil
+	}
+	if exact {
+		all = nil
+	}
+	return printable, all
+}

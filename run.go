@@ -1,0 +1,193 @@
+package hydra
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// ErrNoRoot is why a run fails of whose roots none could be opened.
+var ErrNoRoot = errors.New("none of the paths could be opened")
+
+// Run runs an application over the trees below roots in this process, with the
+// application's settings as they are.
+//
+// The error says why the walk did not run to its end, or that the result is not
+// whole: ctx was cancelled, the error limit was reached, the handler failed the
+// run. What could not be read or handled is in the result, and no such error.
+// The result is nil only if nothing was walked, as after a [UsageError].
+func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Options) (*Result[S], error) {
+	if o == nil {
+		o = &Options{}
+	}
+	settings := app.Settings
+	if app.Prepare != nil {
+		if err := app.Prepare(&settings); err != nil {
+			return nil, &UsageError{err}
+		}
+	}
+	rs, err := compileRules(o.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if len(roots) == 0 {
+		return nil, &UsageError{errors.New("no path to walk")}
+	}
+	if o.FS == nil {
+		if roots, err = absolute(roots); err != nil {
+			return nil, err
+		}
+	}
+
+	walkCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &run[C, S]{
+		app:      app,
+		o:        o,
+		settings: settings,
+		rules:    rs,
+		errors: newErrorLog(roots, o.Errors, o.MaxErrors, func() {
+			cancel(&ErrorLimit{o.MaxErrors})
+		}),
+	}
+	result := &Result[S]{summarize: app.Summarize}
+	result.Outcome = Outcome{App: app.Name, Clients: 1, Started: time.Now()}
+	result.Job = jobID(result.Started)
+	for _, root := range roots {
+		result.Paths = append(result.Paths, withoutSlash(root))
+	}
+	err = r.walk(walkCtx, roots, &result.Outcome)
+	if result.Stats, err = r.merge(ctx, result, err); err != nil {
+		o.logger("hydra").Debug("run ended", "state", result.State, "err", err)
+	}
+	return result, err
+}
+
+// run is one run of an application in this process.
+type run[C, S any] struct {
+	app      *App[C, S]
+	o        *Options
+	settings C
+	rules    *rules
+	errors   *errorLog
+
+	mu      sync.Mutex
+	workers []*Worker[C, S]
+}
+
+// newHandler makes the handler of one worker; several calls may run at once.
+func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
+	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.newStats()}
+	h, err := r.app.NewHandler(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.workers = append(r.workers, w)
+	r.mu.Unlock()
+	return observe(h, r.errors, r.rules), nil
+}
+
+func (r *run[C, S]) newStats() *S {
+	if r.app.NewStats == nil {
+		return new(S)
+	}
+	return r.app.NewStats(r.settings)
+}
+
+// walk fills the outcome and returns why the walk did not run to its end.
+func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) error {
+	var monitor *walk.Monitor
+	if r.o.Monitor != nil {
+		monitor = &r.o.Monitor.walk
+	}
+	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
+		return r.newHandler(ctx, id)
+	}, &walk.Options{
+		Workers:       r.o.Workers,
+		OneFileSystem: r.o.OneFileSystem,
+		MaxDepth:      r.o.MaxDepth,
+		Fields:        r.app.Fields,
+		FS:            r.o.FS,
+		Monitor:       monitor,
+		Logger:        r.o.logger("walk"),
+	})
+	out.Finished = time.Now()
+	out.Walked = t
+	out.Workers = t.Workers
+	out.Errors = r.errors.smallest
+	out.ErrorCounts = r.errors.counts
+	out.State, out.Reason, err = judge(ctx, &t, err, r.errors.noRoot())
+	if writeErr := r.errors.close(); writeErr != nil {
+		err = errors.Join(err, fmt.Errorf("the list of errors is not whole: %w", writeErr))
+	}
+	return err
+}
+
+// judge says how a walk ended.
+func judge(ctx context.Context, t *walk.Totals, err error, noRoot bool) (State, string, error) {
+	if expected := t.FoundDirs - t.QueuedDirs; t.ExpectedDirs() != expected {
+		err := fmt.Errorf("internal error: %d directories were found and left the queue, but what became of %d is known", expected, t.ExpectedDirs())
+		return Failed, err.Error(), err
+	}
+	var limit *ErrorLimit
+	switch {
+	case err != nil && errors.As(err, &limit):
+		return Stopped, err.Error(), err
+	case err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
+		return Interrupted, context.Cause(ctx).Error(), err
+	case err != nil:
+		return Failed, err.Error(), err
+	case noRoot:
+		return Failed, ErrNoRoot.Error(), ErrNoRoot
+	case t.Stopped:
+		return Stopped, "the application ended the walk", nil
+	}
+	return Complete, "", nil
+}
+
+// merge merges the statistics of all workers and lets the application finish
+// them. It returns err, or why this failed.
+func (r *run[C, S]) merge(ctx context.Context, result *Result[S], err error) (*S, error) {
+	result.Stats = r.newStats()
+	slices.SortFunc(r.workers, func(a, b *Worker[C, S]) int { return cmp.Compare(a.ID, b.ID) })
+	for _, w := range r.workers {
+		if mergeErr := stats.Merge(result.Stats, w.Stats); mergeErr != nil {
+			return result.Stats, result.fail(err, fmt.Errorf("merge the statistics: %w", mergeErr))
+		}
+	}
+	if r.app.Finish != nil {
+		// What was counted is worth finishing also when the run was cancelled.
+		if finishErr := r.app.Finish(context.WithoutCancel(ctx), result); finishErr != nil {
+			return result.Stats, result.fail(err, finishErr)
+		}
+	}
+	return result.Stats, err
+}
+
+// fail makes the run a failed one, after the walk may have had an error.
+func (o *Outcome) fail(err, why error) error {
+	o.State, o.Reason = Failed, why.Error()
+	return errors.Join(err, why)
+}
+
+// jobID names a run: unique, and sorted by time.
+func jobID(t time.Time) string {
+	return "local-" + t.UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6])
+}
+
+func withoutSlash(root string) string {
+	if i := lastSeparator(root); i > 0 && i == len(root)-1 && !isVolume(root) {
+		return root[:i]
+	}
+	return root
+}
