@@ -139,6 +139,7 @@ func startGuard(dir string) (*guard, error) {
 	// process is gone, and so does the signal.
 	const script = `
 trap : TERM
+echo ready
 read word && exit 0
 umount -f "$1" || fusermount3 -u -z "$1"
 umount -l "$1"
@@ -150,6 +151,10 @@ umount -l "$1"
 	if err != nil {
 		return nil, err
 	}
+	hear, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	g := &guard{tell, make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -157,11 +162,14 @@ umount -l "$1"
 		// The signal comes when the thread that started the guard dies.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // it has no result
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
 		}
+		// Before that a signal would end it at once.
+		_, err := io.ReadFull(hear, make([]byte, len("ready\n")))
+		started <- err
+		_ = cmd.Wait() // it has no result
 	}()
 	return g, <-started
 }
