@@ -5,15 +5,19 @@ import (
 	"time"
 )
 
-// The number of workers adapts by trial: while the processors are not busy and
-// every worker is, twice as many are tried, and kept if more gets done. So it
-// grows on file systems that make workers wait, however many hosts or disks are
-// behind them, and stays where the processors are the limit.
+// The number of workers adapts. While they wait for the file system and the
+// processors are not busy, more are tried at once, as many as would make them
+// busy: a walk over a network has to be fast from its first moments. From then
+// on half as many are tried now and again, and kept if as much gets done.
 const (
-	tick     = 10 * time.Millisecond
-	busy     = 0.80 // share of the processors' time beyond which more workers do not help
-	gain     = 1.10 // times more must be done with twice the workers
-	patience = 64   // ticks until a refused number is tried again; doubles each time
+	tick      = 4 * time.Millisecond
+	window    = 80 * time.Millisecond  // over which the rates of two numbers are compared
+	settle    = 12 * time.Millisecond  // after a change, before its window begins
+	firstLook = 250 * time.Millisecond // until fewer are tried for the first time
+	lastLook  = 16 * time.Second       // longest time between two trials
+	busy      = 0.80                   // share of the processors' time beyond which more do not help
+	tolerance = 0.95                   // fewer workers may do this much less
+	mostTimes = 8                      // times as many workers in one step
 )
 
 // firstWorkers is the number of workers to begin with.
@@ -23,7 +27,8 @@ func firstWorkers() int { return runtime.NumCPU() }
 type sample struct {
 	elapsed time.Duration
 	cpu     time.Duration // of this process
-	ops     int64         // calls to the file system and handler that ended
+	ops     int64         // calls to the file system and the handler that ended
+	waits   int64         // times that a thread gave its processor up to wait
 	idle    int           // workers without a task
 }
 
@@ -32,102 +37,117 @@ type sample struct {
 type adapter struct {
 	n, cores, most int
 
-	sum     sample // since the state was entered, without the ticks to settle
-	ticks   int
-	trying  bool    // n is on trial against base
-	base    int     // workers before the trial
-	rate    float64 // calls per second with base workers
-	wait    int     // ticks until the next trial
-	penalty int     // how long to wait after the next refusal
-	down    bool    // the next trial is of fewer workers
+	seen    sample        // in the window at hand; idle sums up
+	samples int           // in the window at hand
+	settle  time.Duration // until that window begins
+
+	from  int     // when fewer are on trial: the number before, else 0
+	rate  float64 // calls per second before
+	look  time.Duration
+	pause time.Duration // what look is set to after the next refusal
+
+	ceiling int           // fewer than this did as well
+	lift    time.Duration // until the ceiling is doubled
+	lifted  time.Duration // what lift is set to next time
+}
+
+func newAdapter(n, cores, most int) *adapter {
+	return &adapter{n: n, cores: cores, most: most, ceiling: most, look: firstLook, pause: 2 * firstLook, lifted: 2 * time.Second}
 }
 
 // step takes a sample and returns the number of workers.
 func (a *adapter) step(s sample) int {
-	a.ticks++
-	if a.trying && a.ticks <= 1 {
-		return a.n // started workers need a moment
+	if a.lift -= s.elapsed; a.lift <= 0 && a.ceiling < a.most {
+		a.ceiling = min(2*a.ceiling, a.most)
+		a.lift, a.lifted = a.lifted, min(2*a.lifted, lastLook)
 	}
-	a.sum.elapsed += s.elapsed
-	a.sum.cpu += s.cpu
-	a.sum.ops += s.ops
-	a.sum.idle = max(a.sum.idle, s.idle)
-	// A window is as long as it takes to see something: a few calls per worker.
-	if a.sum.elapsed < 2*tick || a.sum.ops < int64(4*a.n) && a.sum.elapsed < 100*tick {
+	if a.settle > 0 {
+		a.settle -= s.elapsed
 		return a.n
 	}
-	rate := float64(a.sum.ops) / a.sum.elapsed.Seconds()
-	load := a.sum.cpu.Seconds() / (a.sum.elapsed.Seconds() * float64(a.cores))
-	starved := a.sum.idle > 0
-	ticks := a.ticks
-	a.sum, a.ticks = sample{}, 0
-	if a.trying {
-		a.judge(rate, starved)
-		if !a.trying && a.wait > 0 {
-			return a.n
-		}
+	a.seen.elapsed += s.elapsed
+	a.seen.cpu += s.cpu
+	a.seen.ops += s.ops
+	a.seen.waits += s.waits
+	a.seen.idle += s.idle
+	a.samples++
+	w := a.seen
+	if w.ops < int64(a.n) && w.elapsed < 12*window {
+		return a.n // too little was done to say anything
 	}
-	a.wait -= ticks
+	load := w.cpu.Seconds() / (w.elapsed.Seconds() * float64(a.cores))
+	starved := 4*w.idle > a.n*a.samples
+	// A cached call does not wait; one of 64 that does is much on a disk.
+	waiting := w.ops > 0 && load < busy && 64*w.waits >= w.ops
+	if a.from == 0 && waiting && !starved && a.n < a.ceiling {
+		times := min(max(busy/max(load, 0.01), 1.5), mostTimes)
+		a.set(min(int(float64(a.n)*times)+1, a.ceiling), 0)
+		return a.n
+	}
+	if w.elapsed < window {
+		return a.n
+	}
+	rate := float64(w.ops) / w.elapsed.Seconds()
+	a.look -= w.elapsed
 	switch {
-	case a.wait > 0:
-	case a.down && a.n > a.cores && !starved:
-		a.try(max(a.n/2, a.cores), rate)
-	case a.n < a.most && !starved && load < busy:
-		times := 2
-		if load < busy/4 {
-			times = 4
-		}
-		a.try(min(a.n*times, a.most), rate)
+	case a.from > 0 && !starved && rate < tolerance*a.rate:
+		// The others were of use.
+		n := a.from
+		a.from = 0
+		a.look, a.pause = a.pause, min(2*a.pause, lastLook)
+		a.set(n, settle)
+	case a.from > 0:
+		a.from, a.look = 0, window
+		a.ceiling, a.lift = a.n, a.lifted
+		a.set(a.n, 0)
+	case a.look <= 0 && a.n > a.cores && !starved:
+		a.from, a.rate = a.n, rate
+		a.set(max(a.n/2, a.cores), settle)
+	default:
+		a.set(a.n, 0)
 	}
 	return a.n
 }
 
-func (a *adapter) try(n int, rate float64) {
-	a.trying, a.base, a.rate, a.n = true, a.n, rate, n
-}
-
-// judge ends a trial.
-func (a *adapter) judge(rate float64, starved bool) {
-	a.trying = false
-	switch {
-	case starved && a.n > a.base:
-		// Not enough directories to share: that says nothing of the number.
-		a.n = a.base
-		a.wait = patience / 8
-	case a.n > a.base && rate >= a.rate*gain:
-		a.wait, a.penalty, a.down = 0, 0, false
-	case a.n < a.base && rate*gain >= a.rate:
-		a.wait, a.down = patience, true // fewer do as well
-	default:
-		shrank := a.n < a.base
-		a.n = a.base
-		a.penalty = min(max(2*a.penalty, patience), 16*patience)
-		a.wait = a.penalty
-		a.down = !shrank // look the other way next time
-	}
+// set begins a window with n workers.
+func (a *adapter) set(n int, settle time.Duration) {
+	a.n, a.settle = n, settle
+	a.seen, a.samples = sample{}, 0
 }
 
 // adapt steps an adapter until the walk has ended.
 func (p *pool) adapt(procs *procs) {
-	a := adapter{n: int(p.limit.Load()), cores: runtime.NumCPU(), most: p.mostWorkers}
+	a := newAdapter(int(p.limit.Load()), runtime.NumCPU(), p.mostWorkers)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	at, cpu, ops := time.Now(), processTime(), int64(0)
+	at, used, ops := time.Now(), usage(), int64(0)
 	for {
 		select {
 		case <-p.ended:
 			return
 		case <-ticker.C:
 		}
-		now, nowCPU, nowOps := time.Now(), processTime(), p.ops()
-		s := sample{now.Sub(at), nowCPU - cpu, nowOps - ops, int(p.attention.Load() & (stopped - 1))}
-		at, cpu, ops = now, nowCPU, nowOps
-		if n := a.step(s); n != int(p.limit.Load()) {
-			p.log.Debug("workers", "n", n, "was", p.limit.Load())
+		nowAt, nowUsed, nowOps := time.Now(), usage(), p.ops()
+		n := a.step(sample{
+			elapsed: nowAt.Sub(at),
+			cpu:     nowUsed.cpu - used.cpu,
+			ops:     nowOps - ops,
+			waits:   nowUsed.waits - used.waits,
+			idle:    int(p.attention.Load() & (stopped - 1)),
+		})
+		at, used, ops = nowAt, nowUsed, nowOps
+		if was := int(p.limit.Load()); n != was {
+			p.log.Debug("number of workers changed", "workers", n, "before", was)
 			procs.raise(n)
 			p.setLimit(n)
 		}
 	}
+}
+
+// resources is what the process has used so far.
+type resources struct {
+	cpu   time.Duration // processors' time
+	waits int64         // times that a thread waited
 }
 
 // ops adds up the calls of all workers.

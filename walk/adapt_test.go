@@ -26,7 +26,12 @@ func (f storage) sample(n int, rng *rand.Rand) sample {
 	perSecond = min(perSecond, float64(f.cores)/f.work.Seconds())
 	perSecond *= 1 + f.noise*(2*rng.Float64()-1)
 	ops := perSecond * tick.Seconds()
+	waits := 0.0
+	if f.wait > 0 {
+		waits = ops
+	}
 	return sample{
+		waits:   int64(waits),
 		elapsed: tick,
 		cpu:     time.Duration(ops * float64(f.work)),
 		ops:     int64(ops),
@@ -42,16 +47,16 @@ func TestTheNumberOfWorkersFindsWhatTheStorageCanServe(t *testing.T) {
 		min, max int // workers after that
 	}{
 		{"cached: the processors are the limit", storage{wait: 0, work: time.Microsecond, cores: 2}, 2000, 2, 2},
-		{"network without a limit", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, cores: 2}, 200, 256, 512},
-		{"network, processors full at 100 workers", storage{wait: 500 * time.Microsecond, work: 10 * time.Microsecond, cores: 2}, 100, 64, 256},
-		{"a server with 32 threads", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2}, 400, 30, 64},
-		{"one disk", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, limit: 1, cores: 2}, 3000, 2, 4},
-		{"the same with noise", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2, noise: 0.05}, 400, 24, 128},
+		{"network without a limit", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, cores: 2}, 1000, 256, 512},
+		{"network, processors full at 100 workers", storage{wait: 500 * time.Microsecond, work: 10 * time.Microsecond, cores: 2}, 1000, 64, 256},
+		{"a server with 32 threads", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2}, 2000, 30, 72},
+		{"one disk", storage{wait: 5 * time.Millisecond, work: 5 * time.Microsecond, limit: 1, cores: 2}, 4000, 2, 8},
+		{"the same with noise", storage{wait: 500 * time.Microsecond, work: 5 * time.Microsecond, limit: 32, cores: 2, noise: 0.05}, 2000, 24, 128},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Logf("seed %d", seed)
 			rng := rand.New(rand.NewPCG(seed, 0))
-			a := adapter{n: c.f.cores, cores: c.f.cores, most: maxWorkers}
+			a := newAdapter(c.f.cores, c.f.cores, maxWorkers)
 			inRange := 0
 			for i := range c.ticks {
 				n := a.step(c.f.sample(a.n, rng))
@@ -67,9 +72,9 @@ func TestTheNumberOfWorkersFindsWhatTheStorageCanServe(t *testing.T) {
 }
 
 func TestIdleWorkersAreNoReasonForMore(t *testing.T) {
-	a := adapter{n: 2, cores: 2, most: maxWorkers}
+	a := newAdapter(2, 2, maxWorkers)
 	for range 1000 {
-		if n := a.step(sample{elapsed: tick, ops: 100, idle: 1}); n != 2 {
+		if n := a.step(sample{elapsed: tick, ops: 100, waits: 100, idle: 1}); n != 2 {
 			t.Fatalf("%d workers", n)
 		}
 	}

@@ -98,7 +98,7 @@ func (e *Entry) lstat() (*Stat, error) {
 	if e.stat == nil {
 		e.stat = new(Stat)
 	}
-	e.w.ops++
+	e.w.called()
 	if err := e.dir.at().Lstat(e.name, e.w.p.fields, e.stat); err != nil {
 		return nil, err
 	}

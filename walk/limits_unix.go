@@ -16,11 +16,14 @@ func openFiles() int64 {
 	return int64(min(uint64(r.Cur), 1<<20))
 }
 
-// processTime is the processors' time that the process has used.
-func processTime() time.Duration {
+// usage is what the process has used.
+func usage() resources {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0
+		return resources{}
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return resources{
+		cpu:   time.Duration(r.Utime.Nano() + r.Stime.Nano()),
+		waits: int64(r.Nvcsw),
+	}
 }

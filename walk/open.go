@@ -33,7 +33,10 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 	case why == another:
 		w.c.FilteredDirs++
 	default:
-		d.reading = new(reading)
+		d.reading, w.spare = w.spare, nil
+		if d.reading == nil {
+			d.reading = new(reading)
+		}
 		d.reading.parts.Store(1)
 		if w.dh == nil {
 			return true
@@ -61,7 +64,7 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 // open sets d.handle, opening d relative to its parent. sameMount says that d is
 // surely no mount point.
 func (w *worker) open(d *Dir) (sameMount bool, err error) {
-	w.ops++
+	w.called()
 	var h rawdir.Dir
 	switch {
 	case d.handle != nil: // a root that was kept open
@@ -127,7 +130,7 @@ func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	if known && !p.rootInodes[d.listed] && !w.ancestry.contains(d.parent, d.listed) {
 		return admitted, nil
 	}
-	w.ops++
+	w.called()
 	var err error
 	if d.dev, d.ino, err = d.handle.Identity(); err != nil {
 		return admitted, d.fail(OpStat, err)
@@ -235,6 +238,9 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 	default:
 		w.c.ProcessedDirs++
 	}
+	d.reading = nil
+	*r = reading{}
+	w.spare = r
 	d.release(w.p)
 	w.p.finished()
 }
@@ -247,7 +253,6 @@ func (d *Dir) release(p *pool) {
 	if err := d.handle.Close(); err != nil {
 		p.log.Warn("close failed", "path", d.Path(), "err", err)
 	}
-	d.reading = nil
 	p.fds.Add(-1)
 }
 

@@ -23,6 +23,8 @@ const (
 	// entries are handled fast; splitAfter says when they are not.
 	splitBytes = 2 << 10
 	splitAfter = time.Millisecond
+	// shareEvery is after how many calls a worker shares its counters.
+	shareEvery = 256
 )
 
 // worker is one goroutine that walks, with a Handler of its own.
@@ -41,10 +43,12 @@ type worker struct {
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
 
+	shareAt  int64 // ops at which the counters are shared next
 	sharedMu sync.Mutex
 	shared   Totals       // c as it was after the last chunk
 	progress atomic.Int64 // ops as it was a moment ago
 
+	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
 	subs      []subdir  // subdirectories in the chunk at hand
 	entry     Entry     // the entry at hand
@@ -94,7 +98,9 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 		default:
 			w.read(ctx, t.dir)
 		}
-		w.share()
+		if w.ops >= w.shareAt {
+			w.share()
+		}
 	}
 	w.reopened.close(w.p)
 	if f, ok := h.(Flusher); ok {
@@ -105,12 +111,19 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 	w.share()
 }
 
+// called counts a call to the file system.
+func (w *worker) called() {
+	w.ops++
+	w.progress.Store(w.ops)
+}
+
 // share lets the others see the counters.
 func (w *worker) share() {
 	w.sharedMu.Lock()
 	w.shared = w.c
 	w.sharedMu.Unlock()
 	w.progress.Store(w.ops)
+	w.shareAt = w.ops + shareEvery
 }
 
 // next returns the newest task of this worker, or one of another, and waits
@@ -135,6 +148,7 @@ func (w *worker) next() (task, bool) {
 		}
 		// First say that this worker waits, then look once more: who pushes a
 		// task does it the other way round, so one of the two sees the other.
+		w.share()
 		p.addIdle(w)
 		if t, ok := w.steal(); ok {
 			p.removeIdle(w)
@@ -186,7 +200,7 @@ func (w *worker) read(ctx context.Context, d *Dir) {
 			r.abandoned.Store(true)
 			break
 		}
-		w.ops++
+		w.called()
 		n, err := d.handle.Read(w.buf)
 		if err != nil {
 			w.readFailed(ctx, d, err)
@@ -215,7 +229,9 @@ func (w *worker) read(ctx context.Context, d *Dir) {
 			r.parts.Add(-1)
 		}
 		w.queueSubs(d)
-		w.share()
+		if w.ops >= w.shareAt {
+			w.share()
+		}
 	}
 	w.endPart(ctx, d)
 }
