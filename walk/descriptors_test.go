@@ -116,3 +116,22 @@ func TestNoDescriptorIsLeftWhenAWalkEndsEarly(t *testing.T) {
 		}
 	}
 }
+
+func TestARootThatIsAFileIsNotForgottenWhenTheWalkEndsEarly(t *testing.T) {
+	dir := t.TempDir()
+	var roots []string
+	for i := range 10 {
+		p := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.WriteFile(p, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, p)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	totals, err := Trees(ctx, roots, func(int) (Handler, error) {
+		return &collector{add: func(string) { cancel() }}, nil
+	}, &Options{Workers: 1})
+	if err == nil || totals.Complete() || totals.ProcessedFiles+totals.QueuedFiles != 10 || totals.QueuedFiles == 0 {
+		t.Errorf("%+v, %v", totals, err)
+	}
+}

@@ -77,7 +77,7 @@ func (p *pool) trees(ctx context.Context, roots []string, newHandler func(int) (
 	if p.err != nil {
 		return t, p.err
 	}
-	if t.QueuedDirs > 0 && !t.Stopped {
+	if t.QueuedDirs+t.QueuedFiles > 0 && !t.Stopped {
 		return t, context.Cause(ctx)
 	}
 	return t, nil
@@ -289,7 +289,8 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 		}
 	}
 	t := p.totals(found)
-	t.QueuedDirs = p.pending.Load() - p.rootFiles.Load()
+	t.QueuedFiles = p.rootFiles.Load()
+	t.QueuedDirs = p.pending.Load() - t.QueuedFiles
 	t.Stopped = p.skipped
 	return t
 }

@@ -22,7 +22,8 @@ func (m *Monitor) Snapshot() Totals {
 		return m.last
 	}
 	t := m.p.totals(m.found)
-	t.QueuedDirs = max(0, m.p.pending.Load()-m.p.rootFiles.Load())
+	t.QueuedFiles = m.p.rootFiles.Load()
+	t.QueuedDirs = max(0, m.p.pending.Load()-t.QueuedFiles)
 	t.Workers = min(t.Workers, int(m.p.limit.Load()))
 	return t
 }

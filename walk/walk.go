@@ -125,6 +125,7 @@ type Totals struct {
 	FilteredFiles  int64 // dropped by Filter
 	FailedFiles    int64 // File returned an error
 	VanishedFiles  int64 // gone between being listed and being handled
+	QueuedFiles    int64 // roots that are no directories, not done when the walk was ended early
 
 	Bytes   int64 // logical sizes of the regular files whose Stat was asked for
 	Errors  int64 // all errors; each was given to the ErrorHandler
@@ -149,7 +150,7 @@ func (t *Totals) Entries() int64 {
 
 // Complete says that every entry found was processed or left out on purpose.
 func (t *Totals) Complete() bool {
-	return t.Errors == 0 && t.QueuedDirs == 0 && !t.Stopped
+	return t.Errors == 0 && t.QueuedDirs == 0 && t.QueuedFiles == 0 && !t.Stopped
 }
 
 // Trees walks the trees below roots and returns what it counted. newHandler
