@@ -49,8 +49,8 @@ func absoluteRoot(path string) (string, error) {
 }
 
 // parents resolves path up to its last "..": the parent of a symbolic link's
-// target is another one than the link's. What can not be resolved is left as it
-// is, and will be missed when it is opened.
+// target is another one than the link's. What can not be resolved is taken as
+// text.
 func parents(path string) string {
 	if runtime.GOOS == "windows" {
 		return path // there the system itself takes ".." as text

@@ -126,7 +126,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	out.Workers = t.Workers
 	out.Errors = r.errors.smallest
 	out.ErrorCounts = r.errors.counts
-	out.State, out.Reason, err = judge(ctx, &t, err, r.errors.noRoot())
+	out.State, out.Reason, err = judge(ctx, &t, err, r.errors)
 	if writeErr := r.errors.close(); writeErr != nil {
 		err = errors.Join(err, fmt.Errorf("the list of errors is not whole: %w", writeErr))
 	}
@@ -134,20 +134,23 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 }
 
 // judge says how a walk ended.
-func judge(ctx context.Context, t *walk.Totals, err error, noRoot bool) (State, string, error) {
+func judge(ctx context.Context, t *walk.Totals, err error, errs *errorLog) (State, string, error) {
 	if expected := t.FoundDirs - t.QueuedDirs; t.ExpectedDirs() != expected {
 		err := fmt.Errorf("internal error: %d directories were found and left the queue, but what became of %d is known", expected, t.ExpectedDirs())
 		return Failed, err.Error(), err
 	}
-	var limit *ErrorLimit
+	cancelled := ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+	limit := &ErrorLimit{errs.limit}
 	switch {
-	case err != nil && errors.As(err, &limit):
-		return Stopped, err.Error(), err
-	case err != nil && ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
-		return Interrupted, context.Cause(ctx).Error(), err
-	case err != nil:
+	case err != nil && !cancelled:
 		return Failed, err.Error(), err
-	case noRoot:
+	case err != nil && !errors.As(err, &limit):
+		return Interrupted, err.Error(), err
+	case errs.limit > 0 && errs.total >= errs.limit:
+		// Also if the walk was so near to its end that it got there: whether it
+		// did is a matter of luck.
+		return Stopped, limit.Error(), limit
+	case errs.noRoot():
 		return Failed, ErrNoRoot.Error(), ErrNoRoot
 	case t.Stopped:
 		return Stopped, "the application ended the walk", nil

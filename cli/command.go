@@ -25,13 +25,14 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		Long:    info.Long,
 		Example: info.Example,
 		GroupID: "apps",
-		Version: info.Version,
 		Args:    cobra.ArbitraryArgs,
 	}
 	if len(p.apps) == 1 {
 		cmd.Aliases = []string{"run"}
 	}
 	cmd.Flags().SortFlags = false
+	cmd.DisableFlagsInUseLine = true
+	cmd.SetUsageFunc(appUsage)
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
 	c.complete(cmd)

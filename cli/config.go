@@ -234,7 +234,7 @@ func setLower(f *pflag.Flag, values []string) error {
 	}
 	for _, v := range values {
 		if err := set(v); err != nil {
-			return err
+			return fmt.Errorf("%q: %w", v, err)
 		}
 	}
 	return nil

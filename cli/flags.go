@@ -51,28 +51,28 @@ func newCommon() *common {
 
 // define defines the flags.
 func (c *common) define(f *pflag.FlagSet) {
-	f.IntVarP(&c.workers, "workers", "j", 0, "directories that are read at a time; 0 finds a good `number` by itself")
-	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
-	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories at this `depth` below PATH; 0 enters all")
-	f.VarP(c.rules.flag(excludeGlob), "exclude", "E", "leave out what matches `GLOB`, with all below; may be repeated")
-	f.Var(c.rules.flag(includeGlob), "include", "take back in what matches `GLOB`; the last of all globs that matches decides")
+	f.VarP(c.rules.flag(excludeGlob), "exclude", "E", "leave out what matches `GLOB`, with all below; may be repeated. A GLOB with a / is matched with the path below PATH, else with the name; ** is any number of directories")
+	f.Var(c.rules.flag(includeGlob), "include", "take back in what matches `GLOB`: of all globs, the last one that matches decides")
 	f.Var(c.rules.flag(excludeFile), "exclude-from", "read globs from `FILE`, one a line; !GLOB takes back in, # begins a comment")
-	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read paths from `FILE`, one a line; - is standard input")
-	f.BoolVarP(&c.null, "null", "0", false, "lists that are read end their items with NUL instead of a newline")
+	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories `N` levels below PATH; 0 enters all")
+	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
+	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
+	f.BoolVarP(&c.null, "null", "0", false, "items of the lists that are read end with NUL, not with a newline")
 
-	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after this `number` of errors; 0 never does")
-	f.StringVar(&c.errors, "errors", "", "write all errors to `FILE`, a line of JSON each")
+	f.IntVarP(&c.workers, "workers", "j", 0, "read `N` directories at a time; 0 finds a good number by itself")
+	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
+
+	f.BoolVar(&c.json, "json", false, "print one JSON document: the same as --format json")
+	f.Var(&c.format, "format", "text or json")
 	f.StringVarP(&c.output, "output", "o", "", "write the result to `FILE` instead of standard output")
-	f.Var(&c.format, "format", "how to print the result: text or json")
-	f.BoolVar(&c.json, "json", false, "the same as --format json: one document")
-
-	f.Var(&c.progress, "progress", "auto (drawn on a terminal, else plain), plain, json or none")
-	f.DurationVar(&c.interval, "progress-interval", 0, "`time` between lines of progress (default 10s, drawn 200ms)")
+	f.StringVar(&c.errors, "errors", "", "write all errors to `FILE`, a line of JSON each")
 	f.Var(&c.color, "color", "auto (on a terminal, unless NO_COLOR is set), always or never")
 
-	f.BoolVarP(&c.quiet, "quiet", "q", false, "print nothing but the result and what made the run fail")
+	f.Var(&c.progress, "progress", "auto (drawn on a terminal, else plain), plain, json or none")
+	f.DurationVar(&c.interval, "progress-interval", 0, "`TIME` between lines of progress, as 500ms; 0 is 10s, or 200ms if drawn")
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "print only the result, and why a run failed")
 	f.CountVarP(&c.verbose, "verbose", "v", "log more; -vv logs all")
-	f.StringVar(&c.logLevel, "log-level", "", "least level to log: debug, info, warn, error, or by name as walk=debug,hydra=info")
+	f.StringVar(&c.logLevel, "log-level", "", "least `LEVEL` to log: debug, info, warn, error, or by name as walk=debug,hydra=info")
 	f.StringVar(&c.logFile, "log-file", "", "append the log to `FILE` instead of standard error")
 	f.Var(&c.logFormat, "log-format", "text or json")
 }

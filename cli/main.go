@@ -111,6 +111,9 @@ Results go to standard output; progress, logs and messages to standard error.
 The exit code is 0 if all was done, 1 if the run failed, 2 if it was called
 wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
 130 or 143 after SIGINT or SIGTERM.`, p.name)
+	root.Flags().Bool("version", false, "print the version")
+	cobra.AddTemplateFunc("flagUsages", flagUsages)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".LocalFlags.FlagUsages", "flagUsages .LocalFlags"))
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddGroup(&cobra.Group{ID: "apps", Title: "Applications:"})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)

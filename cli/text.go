@@ -35,8 +35,11 @@ func writeText(w io.Writer, doc hydra.Document, colored bool) error {
 	var b bytes.Buffer
 	o, s := doc.Common(), style(colored)
 	writeHead(&b, o, s)
-	if err := doc.WriteText(&b); err != nil {
-		return err
+	if nothing := o.State == hydra.Failed && o.Walked.ProcessedDirs == 0 && o.Walked.ProcessedFiles == 0; !nothing {
+		b.WriteByte('\n')
+		if err := doc.WriteText(&b); err != nil {
+			return err
+		}
 	}
 	writeShortcomings(&b, o, s)
 	_, err := w.Write(b.Bytes())
@@ -57,7 +60,6 @@ func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style) {
 		}
 		fmt.Fprintf(b, "  %s\n", printable(p))
 	}
-	b.WriteByte('\n')
 }
 
 // writeShortcomings says why a result is not complete, and what to do.

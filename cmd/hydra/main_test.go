@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hydrawalk/hydra/cli"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"hydra":  main,
+		"waiter": func() { cli.Main(waiter()) },
+	})
+}
+
+// TestScripts runs the command line from outside. Beside the usual commands the
+// scripts have
+//
+//	status N CMD ARG...   run CMD, which has to exit with N
+//	nobody N CMD ARG...   the same as a user without rights; skipped where there is none
+//	file NAME [SIZE]      make a file; NAME may hold escapes such as \xff
+//	dir NAME              make a directory
+//	list FILE NAME...     write names into FILE, with NUL behind each
+//	normal FILE           take out of a result what differs from run to run
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
+		Setup: func(env *testscript.Env) error {
+			// Nobody's own configuration, and places that nobody else can reach.
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+			return letOthersIn(env.WorkDir)
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Geteuid() == 0, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": func(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, args, nil) },
+			"nobody": func(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, args, asNobody) },
+			"file": func(ts *testscript.TestScript, neg bool, args []string) {
+				name := ts.MkAbs(unescape(ts, args[0]))
+				ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+				f, err := os.Create(name)
+				ts.Check(err)
+				if len(args) > 1 {
+					size, err := strconv.ParseInt(args[1], 10, 64)
+					ts.Check(err)
+					ts.Check(f.Truncate(size))
+				}
+				ts.Check(f.Close())
+			},
+			"dir": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Check(os.MkdirAll(ts.MkAbs(unescape(ts, args[0])), 0o755))
+			},
+			"list": func(ts *testscript.TestScript, neg bool, args []string) {
+				var all string
+				for _, name := range args[1:] {
+					all += unescape(ts, name) + "\x00"
+				}
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(all), 0o644))
+			},
+			"normal": func(ts *testscript.TestScript, neg bool, args []string) {
+				text := normal(ts.ReadFile(args[0]), ts.Getenv("WORK"))
+				ts.Check(os.WriteFile(ts.MkAbs("normal"), []byte(text), 0o644))
+			},
+		},
+	})
+}
+
+// run runs a command that has to exit with a code.
+func run(ts *testscript.TestScript, neg bool, args []string, prepare func(*testscript.TestScript, *exec.Cmd)) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N CMD ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	path, err := exec.LookPath(args[1])
+	ts.Check(err)
+	cmd := exec.Command(path, args[2:]...)
+	cmd.Args[0] = args[1]
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{
+		"PATH=" + ts.Getenv("PATH"), "XDG_CONFIG_HOME=" + ts.Getenv("XDG_CONFIG_HOME"), "PWD=" + cmd.Dir,
+		"NO_COLOR=" + ts.Getenv("NO_COLOR"),
+	}
+	for _, name := range []string{"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH"} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	if prepare != nil {
+		prepare(ts, cmd)
+	}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// unescape reads a name with Go's escapes.
+func unescape(ts *testscript.TestScript, name string) string {
+	s, err := strconv.Unquote(`"` + name + `"`)
+	ts.Check(err)
+	return s
+}
+
+// normal replaces what differs from run to run, or from file system to file
+// system.
+func normal(text, work string) string {
+	text = strings.ReplaceAll(text, work, "$WORK")
+	for _, r := range []struct{ old, new string }{
+		{`"job": "local-[0-9T]+-[a-z0-9]+"`, `"job": "JOB"`},
+		{`"(started|finished)": "[-0-9]+T[0-9:.]+Z"`, `"$1": "TIME"`},
+		{`"wall_seconds": [0-9.e-]+`, `"wall_seconds": 0`},
+		{`"(workers|num_workers|allocated_total)": [1-9][0-9]*`, `"$1": 1`},
+		{`in [0-9.:]+( ms| s)? with [0-9]+ workers?`, `in TIME with N workers`},
+		{`(?m)^Allocated  .*$`, `Allocated       ON DISK`},
+	} {
+		text = regexp.MustCompile(r.old).ReplaceAllString(text, r.new)
+	}
+	return text
+}
+
+// letOthersIn makes a directory of the test reachable for other users.
+func letOthersIn(dir string) error {
+	for ; dir != filepath.Clean(os.TempDir()) && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return fmt.Errorf("let other users in: %w", err)
+		}
+	}
+	return nil
+}
