@@ -81,25 +81,69 @@ func compileRules(given []Rule) (*rules, error) {
 			r.text = strings.TrimPrefix(r.text, "./")
 		}
 		rs.paths = rs.paths || r.against != name
-		r.shorten()
-		rs.list = append(rs.list, r)
+		for _, text := range alternatives(r.text) {
+			r.text = text
+			r.shorten()
+			rs.list = append(rs.list, r)
+		}
 	}
 	return rs, nil
 }
 
 // shorten sets how.
 func (r *rule) shorten() {
-	plain := func(s string) bool { return s != "" && !strings.ContainsAny(s, special) }
+	r.how = globbing
+	plain := func(s string) bool { return !strings.ContainsAny(s, special) }
 	switch {
-	case plain(r.text):
+	case r.text == "" || plain(r.text):
 		r.how = equal
 	case r.against != name: // a star stops at slashes there
-	case r.text[0] == '*' && plain(r.text[1:]):
+	case r.text[0] == '*' && plain(r.text[1:]): // also the star alone
 		r.how, r.text = suffix, r.text[1:]
 	case strings.HasSuffix(r.text, "*") && plain(r.text[:len(r.text)-1]):
 		r.how, r.text = prefix, r.text[:len(r.text)-1]
 	}
 }
+
+// alternatives writes out all {a,b} of a glob, for to match such a one costs
+// allocations each time. Hardly anybody has classes beside them: such a glob is
+// left as it is.
+func alternatives(glob string) []string {
+	open, depth, from := -1, 0, 0
+	var inside []string
+	for i := 0; i < len(glob); i++ {
+		switch c := glob[i]; {
+		case c == '\\':
+			i++
+		case c == '[':
+			return []string{glob} // in a class a brace is only a brace
+		case c == '{':
+			if depth++; depth == 1 {
+				open, from = i, i+1
+			}
+		case c == ',' && depth == 1:
+			inside = append(inside, glob[from:i])
+			from = i + 1
+		case c == '}' && depth > 0:
+			if depth--; depth > 0 {
+				continue
+			}
+			var all []string
+			for _, text := range append(inside, glob[from:i]) {
+				all = append(all, alternatives(glob[:open]+text+glob[i+1:])...)
+				if len(all) > maxAlternatives {
+					return []string{glob}
+				}
+			}
+			return all
+		}
+	}
+	return []string{glob}
+}
+
+// maxAlternatives is how many globs one is written out as; beyond it an
+// allocation is the lesser evil.
+const maxAlternatives = 100
 
 func (r *rule) matches(s string) bool {
 	switch r.how {

@@ -85,6 +85,36 @@ func TestShortcutsMatchWhatTheGlobMatches(t *testing.T) {
 	})
 }
 
+func TestGlobsWrittenOutMatchTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		glob := rapid.StringOfN(rapid.SampledFrom([]rune(`ab{{,,}}*[]\/`)), 1, 12, -1).Draw(t, "glob")
+		if !doublestar.ValidatePattern(glob) {
+			t.Skip("no glob")
+		}
+		name := rapid.StringOfN(rapid.SampledFrom([]rune(`ab{,}[]/`)), 1, 6, -1).Draw(t, "name")
+		want, err := doublestar.Match(glob, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := false
+		for _, text := range alternatives(glob) {
+			match, err := doublestar.Match(text, name)
+			if err != nil {
+				t.Fatalf("%q became %q, which is no glob", glob, text)
+			}
+			got = got || match
+		}
+		rs, err := compileRules([]Rule{{Glob: glob}})
+		if err != nil {
+			t.Skip("no glob without the slash at its end")
+		}
+		rs.leavesOut(name, "/r/"+name, 3, false) // does not panic, whatever it says
+		if got != want {
+			t.Errorf("%q, written out as %q, matches %q: %v, want %v", glob, alternatives(glob), name, got, want)
+		}
+	})
+}
+
 func TestWhatIsNoGlobIsAUsageError(t *testing.T) {
 	for _, glob := range []string{"", "[a", "a{b", `a\`} {
 		var usage *UsageError
