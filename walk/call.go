@@ -1,0 +1,150 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"runtime/debug"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+// file calls the handler for e and counts what it says. False: the walk ends.
+func (w *worker) file(ctx context.Context, e *Entry) bool {
+	if w.ops++; w.ops&15 == 0 {
+		w.progress.Store(w.ops)
+	}
+	err := w.callFile(ctx, e)
+	if err == nil {
+		w.c.ProcessedFiles++
+		return true
+	}
+	if err == SkipFile {
+		w.c.SkippedFiles++
+		return true
+	}
+	var failed *Error
+	switch {
+	case w.ends(ctx, err, e.Path):
+		if errors.Is(err, fs.SkipAll) {
+			w.c.ProcessedFiles++
+		}
+		return false
+	case errors.Is(err, fs.SkipDir):
+		w.c.SkippedFiles++
+		e.dir.reading.skipRest.Store(true)
+	case errors.Is(err, SkipFile):
+		w.c.SkippedFiles++
+	case errors.As(err, &failed) && failed.gone && !failed.Dir:
+		w.c.VanishedFiles++
+	default:
+		w.c.FailedFiles++
+		w.report(ctx, asError(err, e.Path))
+	}
+	return true
+}
+
+// rootFile handles a root that is not a directory. d stands for its parent.
+func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
+	defer func() {
+		w.p.rootFiles.Add(-1)
+		w.p.finished()
+	}()
+	e := &w.entry
+	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
+	up := d.name.String()
+	if up == "" {
+		up = "."
+	}
+	h, err := w.p.opener(up, true)
+	if err != nil {
+		w.c.FailedFiles++
+		w.report(ctx, &Error{Op: OpOpen, Path: d.root.path, Err: cause(err)})
+		return
+	}
+	defer h.Close()
+	d.handle, d.reading = h, new(reading)
+	if w.resolve(ctx, e) {
+		w.file(ctx, e)
+	}
+}
+
+func (w *worker) callFile(ctx context.Context, e *Entry) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+	}()
+	return w.h.File(ctx, e)
+}
+
+// guard calls a handler's method and makes an error of its panic.
+func (w *worker) guard(call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+	}()
+	return call()
+}
+
+// ends carries out what a handler's error says of the walk as a whole.
+func (w *worker) ends(ctx context.Context, err error, path func() string) bool {
+	var fatal *fatalError
+	switch {
+	case errors.Is(err, fs.SkipAll):
+		w.p.stopAll()
+		return true
+	case errors.As(err, &fatal):
+		w.p.fail(fatal.err)
+		return true
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		// The handler gave up because the walk was cancelled.
+		w.p.stop()
+		return true
+	}
+	var p *PanicError
+	if errors.As(err, &p) {
+		w.p.log.Debug("handler panicked", "path", path(), "value", p.Value, "stack", string(p.Stack))
+	}
+	return false
+}
+
+// resolve finds the type of an entry whose directory does not tell it. False:
+// it could not, and that was counted.
+func (w *worker) resolve(ctx context.Context, e *Entry) bool {
+	st, err := e.lstat()
+	if err == nil {
+		e.typ = rawdir.TypeOf(st.Mode)
+		return true
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		w.c.VanishedFiles++
+		return false
+	}
+	w.c.FailedFiles++
+	w.report(ctx, e.fail(OpStat, err))
+	return false
+}
+
+// asError makes err an error of the handler, if it is not an [Error] already.
+func asError(err error, path func() string) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return &Error{Op: OpHandle, Path: path(), Err: err}
+}
+
+// report counts an error and gives it to the handler.
+func (w *worker) report(ctx context.Context, err *Error) {
+	w.c.Errors++
+	if w.c.FirstError == nil || err.less(w.c.FirstError) {
+		w.c.FirstError = err
+	}
+	if w.eh != nil {
+		if perr := w.guard(func() error { w.eh.Error(ctx, err); return nil }); perr != nil {
+			w.p.fail(perr)
+		}
+	}
+}

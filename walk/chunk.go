@@ -1,0 +1,267 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+const (
+	// bufSize is the size of a worker's directory buffer. A chunk is what one
+	// read puts into it: about 1,000 entries.
+	bufSize = 32 << 10
+	// bigChunk: a directory whose first chunk is larger probably has a second.
+	bigChunk = bufSize / 2
+	// splitBytes is the least rest of a chunk that is worth sharing when its
+	// entries are handled fast; splitAfter says when they are not.
+	splitBytes = 2 << 10
+	splitAfter = time.Millisecond
+	// shareEvery is after how many calls a worker shares its counters.
+	shareEvery = 256
+)
+
+// read reads d from where its cursor is, as long as this worker holds that.
+func (w *worker) read(ctx context.Context, d *Dir) {
+	r := d.reading
+	for !r.skipRest.Load() {
+		if w.p.stopping() {
+			r.abandoned.Store(true)
+			break
+		}
+		w.called()
+		n, err := d.handle.Read(w.buf)
+		if err != nil {
+			w.readFailed(ctx, d, err)
+		}
+		if n == 0 {
+			break
+		}
+		chunk := w.buf[:n]
+		r.chunks++
+		offer := n >= bigChunk || r.chunks > 1
+		if offer {
+			r.parts.Add(1)
+			w.give(task{dir: d})
+		}
+		if w.fl != nil {
+			chunk = w.filter(ctx, d, chunk)
+		}
+		w.handle(ctx, d, chunk)
+		if offer {
+			// Read on, unless somebody else does, or the subdirectories that
+			// wait are so many that they come first.
+			if w.q.len()+len(w.subs) > w.p.queueBound() || !w.q.takeBack(d) {
+				w.queueSubs(d)
+				break
+			}
+			r.parts.Add(-1)
+		}
+		w.queueSubs(d)
+		if w.ops >= w.shareAt {
+			w.share()
+		}
+	}
+	w.endPart(ctx, d)
+}
+
+func (w *worker) readFailed(ctx context.Context, d *Dir, err error) {
+	if errors.Is(err, fs.ErrNotExist) && d.parent != nil {
+		d.reading.vanished.Store(true)
+		return
+	}
+	d.reading.failed.Store(true)
+	w.report(ctx, d.fail(OpReaddir, err))
+}
+
+// handle gives the entries of a chunk to the handler and collects the
+// subdirectories among them in w.subs.
+func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
+	r := d.reading
+	w.subs = w.subs[:0]
+	w.began = time.Time{}
+	var files, other int64
+	var ent rawdir.Dirent
+	e := &w.entry
+	for len(chunk) > 0 {
+		if w.p.attention.Load() != 0 {
+			if w.p.stopping() {
+				r.abandoned.Store(true)
+				break
+			}
+			chunk = w.split(d, chunk)
+		}
+		if r.skipRest.Load() {
+			w.leaveOut(chunk)
+			break
+		}
+		rest, err := rawdir.Next(chunk, &ent)
+		if err != nil {
+			w.readFailed(ctx, d, err)
+			break
+		}
+		if ent.Name == "" {
+			break
+		}
+		chunk = rest
+		if ent.Type == rawdir.Directory {
+			w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
+			continue
+		}
+		e.w, e.dir, e.name, e.typ, e.stat, e.have = w, d, ent.Name, ent.Type, &w.stat, false
+		if ent.Type == rawdir.Unknown {
+			if !w.resolve(ctx, e) {
+				continue
+			}
+			if e.typ == rawdir.Directory {
+				w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
+				continue
+			}
+		}
+		if e.typ == rawdir.Regular {
+			files++
+		} else {
+			other++
+		}
+		if !w.file(ctx, e) {
+			r.abandoned.Store(true)
+			break
+		}
+	}
+	if n := int64(len(w.subs)); n > 0 {
+		r.dirs.Add(n)
+	}
+	if files > 0 {
+		r.files.Add(files)
+	}
+	if other > 0 {
+		r.other.Add(other)
+	}
+}
+
+// split gives the later half of a chunk to a worker that waits for work, if
+// this one has nothing else to give, and returns what is left.
+func (w *worker) split(d *Dir, chunk []byte) []byte {
+	if w.q.len() > 0 {
+		return chunk
+	}
+	if len(chunk) < splitBytes {
+		now := time.Now()
+		if w.began.IsZero() {
+			w.began = now
+		}
+		if now.Sub(w.began) < splitAfter {
+			return chunk
+		}
+	}
+	first := rawdir.Half(chunk)
+	if first == len(chunk) {
+		return chunk
+	}
+	w.began = time.Time{}
+	d.reading.parts.Add(1)
+	w.give(task{dir: d, chunk: append([]byte(nil), chunk[first:]...)})
+	return chunk[:first]
+}
+
+// filter asks the handler which entries of a chunk to keep.
+func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
+	w.entries = w.entries[:0]
+	var ent rawdir.Dirent
+	for {
+		rest, err := rawdir.Next(chunk, &ent)
+		if err != nil {
+			w.readFailed(ctx, d, err)
+			break
+		}
+		if ent.Name == "" {
+			break
+		}
+		chunk = rest
+		e := Entry{w: w, dir: d, name: ent.Name, typ: ent.Type, inode: ent.Ino}
+		if ent.Type == rawdir.Unknown && !w.resolve(ctx, &e) {
+			continue
+		}
+		w.dropped(e.typ) // until it is kept
+		w.entries = append(w.entries, e)
+	}
+	kept := w.entries
+	err := w.guard(func() error { kept = w.fl.Filter(ctx, d, w.entries); return nil })
+	if err != nil {
+		d.reading.failed.Store(true)
+		w.report(ctx, asError(err, d.Path))
+		return nil
+	}
+	w.kept = w.kept[:0]
+	for i := range kept {
+		if kept[i].typ == rawdir.Directory {
+			w.c.FoundDirs--
+			w.c.FilteredDirs--
+		} else {
+			w.c.FilteredFiles--
+		}
+		w.kept = rawdir.AppendRecord(w.kept, kept[i].inode, kept[i].typ, kept[i].name)
+	}
+	return w.kept
+}
+
+// leaveOut counts the entries of a chunk as filtered.
+func (w *worker) leaveOut(chunk []byte) {
+	var ent rawdir.Dirent
+	for {
+		rest, err := rawdir.Next(chunk, &ent)
+		if err != nil || ent.Name == "" {
+			return
+		}
+		chunk = rest
+		w.dropped(ent.Type)
+	}
+}
+
+func (w *worker) dropped(t rawdir.Type) {
+	if t == rawdir.Directory {
+		w.c.FoundDirs++
+		w.c.FilteredDirs++
+	} else {
+		w.c.FilteredFiles++
+	}
+}
+
+// queueSubs makes tasks of the subdirectories that handle collected.
+func (w *worker) queueSubs(d *Dir) {
+	n := len(w.subs)
+	if n == 0 {
+		return
+	}
+	w.c.FoundDirs += int64(n)
+	if m := w.p.maxDepth; m > 0 && int(d.depth)+1 >= m {
+		w.c.FilteredDirs += int64(n)
+		return
+	}
+	size := 0
+	for _, s := range w.subs {
+		size += len(s.name)
+	}
+	names := make([]byte, 0, size)
+	dirs := make([]Dir, n)
+	w.stash = w.stash[:0]
+	// Backwards, so that they are popped in the order of the listing.
+	for i := n - 1; i >= 0; i-- {
+		at := len(names)
+		names = append(names, w.subs[i].name...)
+		c := &dirs[i]
+		c.parent, c.root, c.depth, c.listed = d, d.root, d.depth+1, w.subs[i].inode
+		c.name = rawdir.NameIn(names[at:])
+		w.stash = append(w.stash, task{dir: c})
+	}
+	w.subs = w.subs[:0]
+	// Before the parent is subtracted: pending must not touch zero early.
+	w.p.pending.Add(int64(n))
+	if d.retained {
+		d.users.Add(int32(n))
+	}
+	w.give(w.stash...)
+	clear(w.stash)
+}
