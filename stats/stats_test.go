@@ -77,7 +77,7 @@ func TestWhatDoesNotFitIsAnErrorThatNamesTheField(t *testing.T) {
 	a, b := hist{stats.NewHistogram(1, 2)}, hist{stats.NewHistogram(1, 3)}
 	for field, err := range map[string]error{
 		"Count": stats.Merge(&odd{}, &odd{}),
-		"count": stats.Merge(&hidden{}, &hidden{}),
+		"count": stats.Merge(&hidden{count: 1}, &hidden{}),
 		"Sizes": stats.Merge(&a, &b),
 	} {
 		if err == nil || !strings.Contains(err.Error(), field) {

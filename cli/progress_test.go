@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+)
+
+func TestTheRateFollowsInSecondsWhateverTheInterval(t *testing.T) {
+	for _, interval := range []time.Duration{10 * time.Millisecond, 200 * time.Millisecond, time.Second} {
+		var r rate
+		at := func(seconds, per int) {
+			for end := r.at + time.Duration(seconds)*time.Second; r.at < end; {
+				r.step(r.at+interval, r.count+int64(float64(per)*interval.Seconds()))
+			}
+		}
+		at(10, 1000)
+		if math.Abs(r.perSecond-1000) > 1 {
+			t.Errorf("every %v: 1000 per second are shown as %.1f", interval, r.perSecond)
+		}
+		at(3, 5000)
+		if want := 5000 - 4000/math.E; math.Abs(r.perSecond-want) > 10 {
+			t.Errorf("every %v: 3 seconds after a jump to 5000 it is %.1f, want %.1f", interval, r.perSecond, want)
+		}
+		before := r.perSecond
+		r.step(r.at, r.count+1000)
+		if r.perSecond != before {
+			t.Errorf("every %v: a step of no time changed it", interval)
+		}
+	}
+}
+
+func TestALineOfProgressTellsAll(t *testing.T) {
+	s := shot{title: "hydra audit", elapsed: 3725 * time.Second, rate: 12345.6, Progress: hydra.Progress{
+		Entries: 1234567, DirsDone: 1000, DirsQueued: 7, Bytes: 5 << 30, Workers: 1, Errors: 2,
+	}}
+	want := "hydra audit  1:02:05  1,234,567 entries  12,345/s  dirs 1,000 done, 7 queued  5.0 GiB  1 worker  2 errors"
+	if got := s.text(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	s.Errors, s.Bytes, s.elapsed = 0, 0, 59*time.Second
+	if got := s.text(); strings.Contains(got, "error") || strings.Contains(got, "GiB") || !strings.Contains(got, " 0:59 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// screenOf is a screen that is written into b.
+func screenOf(b *bytes.Buffer, terminal bool) *screen { return &screen{w: b, fd: -1, terminal: terminal} }
+
+func TestProgressIsDrawnOnTerminalsAndPrintedElsewhere(t *testing.T) {
+	for _, tt := range []struct {
+		way      string
+		terminal bool
+		want     string
+	}{
+		{"auto", true, "\r\x1b[Kt  0:00  1 entries  5/s  dirs 0 done, 0 queued  0 workers" +
+			"\r\x1b[Klog\nt  0:00  1 entries  5/s  dirs 0 done, 0 queued  0 workers\r\x1b[K"},
+		{"auto", false, "log\nt  0:10  2 entries  0/s  dirs 0 done, 0 queued  0 workers\n"},
+		{"plain", true, "log\nt  0:10  2 entries  0/s  dirs 0 done, 0 queued  0 workers\n"},
+		{"none", true, "log\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			s := screenOf(&out, tt.terminal)
+			p := newProgress("t", nil, time.Now())
+			var calls int64
+			p.source = func() hydra.Progress { calls++; return hydra.Progress{Entries: calls} }
+			stop, ended := make(chan struct{}), make(chan struct{})
+			go func() { p.show(s, tt.way, 0, nil, stop); close(ended) }()
+			if tt.want == "" {
+				return
+			}
+			step := 300 * time.Millisecond
+			if !tt.terminal || tt.way == "plain" {
+				p.source = func() hydra.Progress { return hydra.Progress{Entries: 2} }
+				s.Write([]byte("log\n"))
+				step = 11 * time.Second
+			}
+			<-time.After(step)
+			synctest.Wait()
+			if tt.terminal && tt.way != "plain" {
+				s.Write([]byte("log\n"))
+			}
+			close(stop)
+			<-ended
+			if out.String() != tt.want {
+				t.Errorf("%s, terminal %v:\ngot  %q\nwant %q", tt.way, tt.terminal, out.String(), tt.want)
+			}
+		})
+	}
+}
