@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -50,46 +52,41 @@ func TestALineOfProgressTellsAll(t *testing.T) {
 }
 
 // screenOf is a screen that is written into b.
-func screenOf(b *bytes.Buffer, terminal bool) *screen { return &screen{w: b, fd: -1, terminal: terminal} }
+func screenOf(b *bytes.Buffer, terminal bool) *screen {
+	return &screen{w: b, fd: -1, terminal: terminal}
+}
 
 func TestProgressIsDrawnOnTerminalsAndPrintedElsewhere(t *testing.T) {
+	const line = "t  0:%02d  5 entries  %s/s  dirs 0 done, 0 queued  0 workers"
+	drawn := fmt.Sprintf(line, 0, "25") // after 200 ms
+	plain := fmt.Sprintf(line, 10, "0") // after 10 s
 	for _, tt := range []struct {
 		way      string
 		terminal bool
-		want     string
+		after    time.Duration
+		want     string // with a line of the log after that time
 	}{
-		{"auto", true, "\r\x1b[Kt  0:00  1 entries  5/s  dirs 0 done, 0 queued  0 workers" +
-			"\r\x1b[Klog\nt  0:00  1 entries  5/s  dirs 0 done, 0 queued  0 workers\r\x1b[K"},
-		{"auto", false, "log\nt  0:10  2 entries  0/s  dirs 0 done, 0 queued  0 workers\n"},
-		{"plain", true, "log\nt  0:10  2 entries  0/s  dirs 0 done, 0 queued  0 workers\n"},
-		{"none", true, "log\n"},
+		{"auto", true, 300 * time.Millisecond, eraseLine + drawn + eraseLine + "log\n" + drawn + eraseLine},
+		{"auto", false, 300 * time.Millisecond, "log\n"},
+		{"auto", false, 11 * time.Second, plain + "\nlog\n"},
+		{"plain", true, 11 * time.Second, plain + "\nlog\n"},
+		{"none", true, 11 * time.Second, "log\n"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var out bytes.Buffer
 			s := screenOf(&out, tt.terminal)
-			p := newProgress("t", nil, time.Now())
-			var calls int64
-			p.source = func() hydra.Progress { calls++; return hydra.Progress{Entries: calls} }
+			p := newProgress("t", func() hydra.Progress { return hydra.Progress{Entries: 5} }, time.Now())
 			stop, ended := make(chan struct{}), make(chan struct{})
 			go func() { p.show(s, tt.way, 0, nil, stop); close(ended) }()
-			if tt.want == "" {
-				return
-			}
-			step := 300 * time.Millisecond
-			if !tt.terminal || tt.way == "plain" {
-				p.source = func() hydra.Progress { return hydra.Progress{Entries: 2} }
-				s.Write([]byte("log\n"))
-				step = 11 * time.Second
-			}
-			<-time.After(step)
+			<-time.After(tt.after)
 			synctest.Wait()
-			if tt.terminal && tt.way != "plain" {
-				s.Write([]byte("log\n"))
+			if _, err := io.WriteString(s, "log\n"); err != nil {
+				t.Fatal(err)
 			}
 			close(stop)
 			<-ended
 			if out.String() != tt.want {
-				t.Errorf("%s, terminal %v:\ngot  %q\nwant %q", tt.way, tt.terminal, out.String(), tt.want)
+				t.Errorf("%s, terminal %v, %v:\ngot  %q\nwant %q", tt.way, tt.terminal, tt.after, out.String(), tt.want)
 			}
 		})
 	}
