@@ -16,6 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The commands that tests run need not wait for reports of races.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
 	testscript.Main(m, map[string]func(){
 		"hydra":  main,
 		"waiter": func() { cli.Main(waiter()) },
@@ -38,6 +40,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_GOLDEN") != "",
 		Setup: func(env *testscript.Env) error {
 			// Nobody's own configuration, and places that nobody else can reach.
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 			return letOthersIn(env.WorkDir)
 		},
@@ -94,7 +97,7 @@ func run(ts *testscript.TestScript, neg bool, args []string, prepare func(*tests
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{
 		"PATH=" + ts.Getenv("PATH"), "XDG_CONFIG_HOME=" + ts.Getenv("XDG_CONFIG_HOME"), "PWD=" + cmd.Dir,
-		"NO_COLOR=" + ts.Getenv("NO_COLOR"),
+		"GORACE=" + ts.Getenv("GORACE"),
 	}
 	for _, name := range []string{"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH"} {
 		if value := ts.Getenv(name); value != "" {

@@ -32,7 +32,7 @@ func waiter() hydra.Application {
 					fmt.Fprintln(os.Stderr, "deaf")
 					select {}
 				}
-				return nil
+				return ctx.Err()
 			}), nil
 		},
 	}
