@@ -23,10 +23,10 @@ func TestTheSmallestErrorsAreKeptWhateverTheirOrder(t *testing.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		rng := rand.New(rand.NewPCG(seed, 0))
 		var all []*walk.Error
-		for range rapid.IntRange(0, 5000).Draw(t, "errors") {
+		for range rapid.SampledFrom([]int{0, 1, 100, 2000, 5000}).Draw(t, "errors") {
 			all = append(all, &walk.Error{
 				Op:   []string{walk.OpOpen, walk.OpStat, walk.OpReaddir}[rng.IntN(3)],
-				Path: fmt.Sprintf("/%d", rng.IntN(800)),
+				Path: fmt.Sprintf("/%d", rng.IntN(250)),
 				Err:  []error{fs.ErrPermission, fs.ErrInvalid}[rng.IntN(2)],
 			})
 		}
@@ -55,6 +55,25 @@ func TestTheSmallestErrorsAreKeptWhateverTheirOrder(t *testing.T) {
 			t.Fatalf("counts: -want +got\n%s", diff)
 		}
 	})
+}
+
+func TestARunHasNoRootOnlyIfEachOneFailed(t *testing.T) {
+	l := newErrorLog([]string{"/a", "/b/", "/a/"}, nil, 0, nil)
+	for _, tt := range []struct {
+		op, path string
+		want     bool
+	}{
+		{walk.OpOpen, "/a", false},
+		{walk.OpOpen, "/a", false}, // again
+		{walk.OpStat, "/b", false},
+		{walk.OpOpen, "/b/c", false},
+		{walk.OpOpen, "/b", true},
+	} {
+		l.add(&walk.Error{Op: tt.op, Path: tt.path, Err: fs.ErrPermission})
+		if l.noRoot() != tt.want {
+			t.Errorf("after %s %s: no root is %v", tt.op, tt.path, l.noRoot())
+		}
+	}
 }
 
 func TestEveryErrorIsWrittenDownWithTheBytesOfItsPath(t *testing.T) {
