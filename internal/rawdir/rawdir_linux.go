@@ -159,18 +159,23 @@ func (d *fdDir) Stat(want Fields, st *Stat) error {
 func (d *fdDir) Identity() (dev, ino uint64, err error) {
 	var st unix.Stat_t
 	for {
-		_, _, e := unix.Syscall(unix.SYS_FSTAT, uintptr(d.fd), uintptr(unsafe.Pointer(&st)), 0)
-		if e == 0 {
+		if err := unix.Fstat(d.fd, &st); err == nil {
 			return uint64(st.Dev), st.Ino, nil
-		}
-		if e != unix.EINTR {
-			return 0, 0, e
+		} else if err != unix.EINTR {
+			return 0, 0, err
 		}
 	}
 }
 
 func (d *fdDir) Lstat(name Name, want Fields, st *Stat) error {
-	return statx(d.fd, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT, want, st)
+	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
+	// statx tells a file system what need not be fetched, and has more to copy.
+	// Where size is wanted there is little to save, and no other way to the time
+	// of birth.
+	if hasFstatat && want&FieldBtime == 0 && want&(FieldSize|FieldBlocks) != 0 {
+		return fstatat(d.fd, name, flags, st)
+	}
+	return statx(d.fd, name, flags, want, st)
 }
 
 func statx(at int, name Name, flags int, want Fields, st *Stat) error {

@@ -137,6 +137,16 @@ func TestDirectoriesAreOpenedRelativeToTheirParentAndLinksAreNotFollowed(t *test
 		if err := a.Lstat(MakeName("f"), AllFields, &st); err != nil {
 			t.Fatal(err)
 		}
+		var some Stat
+		if err := a.Lstat(MakeName("f"), AllFields&^FieldBtime, &some); err != nil {
+			t.Fatal(err)
+		}
+		if known := st; true {
+			known.Known, known.Btime, some.Known, some.Btime = 0, Time{}, 0, Time{}
+			if some != known {
+				t.Errorf("Lstat without the time of birth = %+v, with it %+v", some, known)
+			}
+		}
 		fi, err := os.Lstat(filepath.Join(top, "a", "f"))
 		if err != nil {
 			t.Fatal(err)

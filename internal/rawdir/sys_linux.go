@@ -3,6 +3,8 @@ package rawdir
 import "syscall"
 
 func statTimes(sys *syscall.Stat_t, st *Stat) {
-	st.Atime = Time{sys.Atim.Sec, uint32(sys.Atim.Nsec)}
-	st.Ctime = Time{sys.Ctim.Sec, uint32(sys.Ctim.Nsec)}
+	st.Atime = timespec(sys.Atim.Unix())
+	st.Ctime = timespec(sys.Ctim.Unix())
 }
+
+func timespec(sec, nsec int64) Time { return Time{sec, uint32(nsec)} }
