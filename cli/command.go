@@ -52,7 +52,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			if len(c.pathFiles) > 0 {
 				return fmt.Errorf("no path in %s", strings.Join(c.pathFiles, ", "))
 			}
-			return fmt.Errorf("no PATH given. Try `%s .`", cmd.CommandPath())
+			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
 		r := &call{program: p, common: c, title: cmd.CommandPath()}
 		return r.run(cmd.Context(), runner, paths, from)
@@ -114,7 +114,6 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 	if doc == nil {
 		return err // a UsageError, or nothing was walked
 	}
-	c.ran = true
 	c.code = exitCode(doc.Common(), err)
 	if printErr := c.print(doc); printErr != nil {
 		if isClosedPipe(printErr) {

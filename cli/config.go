@@ -106,10 +106,6 @@ func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet) (*co
 		return c, nil // nothing but comments
 	}
 	top := doc.Content[0]
-	var names []string
-	for name := range flags {
-		names = append(names, name)
-	}
 	everywhere := func(key string) bool {
 		for _, set := range flags {
 			if f := set.Lookup(key); f == nil || !configurable(f) {

@@ -52,8 +52,7 @@ type program struct {
 	stdout      *os.File
 	screen      *screen
 
-	ran  bool // an application's own error is no usage error
-	code int
+	code int // of a run that got as far as a result
 }
 
 func newProgram(apps []hydra.Application) *program {
@@ -81,16 +80,12 @@ func (p *program) run(args []string) int {
 	case isClosedPipe(err):
 		return exitPipe
 	}
-	message := strings.TrimSuffix(err.Error(), "\n")
-	var usage *hydra.UsageError
-	if p.ran && !errors.As(err, &usage) {
-		fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), message)
-		return max(p.code, exitFailed)
+	try := cmd.CommandPath() + " --help"
+	var hint *hintError
+	if errors.As(err, &hint) {
+		try = hint.try
 	}
-	fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), message)
-	if !strings.Contains(message, "Try `") {
-		fmt.Fprintf(p.screen, "Try `%s --help`.\n", cmd.CommandPath())
-	}
+	fmt.Fprintf(p.screen, "%s: %s. Try `%s`\n", cmd.CommandPath(), err, try)
 	return exitUsage
 }
 
@@ -135,23 +130,30 @@ wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
 	return root
 }
 
+// hintError is a usage error for which there is better advice than to read the
+// help.
+type hintError struct {
+	error
+	try string // a command line
+}
+
 // unknownCommand suggests what may have been meant.
 func unknownCommand(cmd *cobra.Command, name string) error {
-	message := fmt.Sprintf("unknown command %q.", name)
+	unknown := fmt.Errorf("unknown command %q", name)
 	if cmd.SuggestionsMinimumDistance <= 0 {
 		cmd.SuggestionsMinimumDistance = 2
 	}
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Errorf("%s Try `%s %s`.", message, cmd.CommandPath(), near[0])
+		return &hintError{unknown, cmd.CommandPath() + " " + near[0]}
 	}
 	if _, err := os.Lstat(name); err == nil {
 		for _, c := range cmd.Commands() {
 			if c.GroupID == "apps" {
-				return fmt.Errorf("%s Try `%s %s`.", message, c.CommandPath(), shellWord(name))
+				return &hintError{unknown, c.CommandPath() + " " + shellWord(name)}
 			}
 		}
 	}
-	return errors.New(message)
+	return unknown
 }
 
 // flagSets are the flags of each application's command, with default values.
