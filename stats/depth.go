@@ -1,7 +1,12 @@
 package stats
 
-// PerDepth is a sum for each depth below the root, whose own is 0. JSON has it
-// as an array.
+import (
+	"encoding/json"
+	"slices"
+)
+
+// PerDepth is a sum for each depth below the root, whose own is 0. It is as long
+// as the largest depth asks for. JSON has it as an array.
 type PerDepth []int64
 
 // Add adds n at a depth, which is not negative.
@@ -9,7 +14,8 @@ func (p *PerDepth) Add(depth int, n int64) {
 	if depth >= len(*p) {
 		p.grow(depth + 1)
 	}
-	(*p)[depth] += n
+	sum := &(*p)[depth]
+	*sum = plus(*sum, n)
 }
 
 func (p *PerDepth) grow(n int) {
@@ -17,6 +23,9 @@ func (p *PerDepth) grow(n int) {
 		*p = append(*p, make([]int64, n-len(*p))...)
 	}
 }
+
+// Equal compares depth by depth.
+func (p PerDepth) Equal(o PerDepth) bool { return slices.Equal(p, o) }
 
 // MergeValue implements [Value]: it adds depth by depth.
 func (p *PerDepth) MergeValue(from Value) error {
@@ -26,7 +35,7 @@ func (p *PerDepth) MergeValue(from Value) error {
 	}
 	p.grow(len(*o))
 	for depth, n := range *o {
-		(*p)[depth] += n
+		p.Add(depth, n)
 	}
 	return nil
 }
@@ -34,16 +43,31 @@ func (p *PerDepth) MergeValue(from Value) error {
 // MarshalJSON implements [json.Marshaler].
 func (p PerDepth) MarshalJSON() ([]byte, error) { return marshalInts(p), nil }
 
-// MaxPerDepth is the largest of the numbers seen at each depth.
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *PerDepth) UnmarshalJSON(data []byte) error {
+	var in []int64 // not *p, whose memory a copy may share
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*p = in
+	return nil
+}
+
+// MaxPerDepth is the largest of the numbers seen at each depth, and 0 where none
+// was: it is for numbers that are not negative. JSON has it as an array.
 type MaxPerDepth []int64
 
-// See takes n, which is not negative, into account at a depth.
+// See takes n into account at a depth, which is not negative.
 func (p *MaxPerDepth) See(depth int, n int64) {
 	if depth >= len(*p) {
 		(*PerDepth)(p).grow(depth + 1)
 	}
-	(*p)[depth] = max((*p)[depth], n)
+	largest := &(*p)[depth]
+	*largest = max(*largest, n)
 }
+
+// Equal compares depth by depth.
+func (p MaxPerDepth) Equal(o MaxPerDepth) bool { return slices.Equal(p, o) }
 
 // MergeValue implements [Value]: the larger one stays at each depth.
 func (p *MaxPerDepth) MergeValue(from Value) error {
@@ -53,10 +77,23 @@ func (p *MaxPerDepth) MergeValue(from Value) error {
 	}
 	(*PerDepth)(p).grow(len(*o))
 	for depth, n := range *o {
-		(*p)[depth] = max((*p)[depth], n)
+		p.See(depth, n)
 	}
 	return nil
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (p MaxPerDepth) MarshalJSON() ([]byte, error) { return marshalInts(p), nil }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *MaxPerDepth) UnmarshalJSON(data []byte) error {
+	var in PerDepth
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	if len(in) > 0 && slices.Min(in) < 0 {
+		return errNegative
+	}
+	*p = MaxPerDepth(in)
+	return nil
+}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
-	"sort"
 )
 
 // SizeEdges are the usual edges of file sizes, in bytes.
@@ -24,18 +24,6 @@ var AgeEdges = []int64{
 	365 * day, 2 * 365 * day, 3 * 365 * day, 4 * 365 * day, 5 * 365 * day, 10 * 365 * day,
 }
 
-// Bin is one bin of a [Histogram], or one group of a [Group].
-type Bin struct {
-	Count int64 `json:"count"`
-	Bytes int64 `json:"bytes"`
-}
-
-// Add counts n things of so many bytes in all.
-func (b *Bin) Add(n, bytes int64) {
-	b.Count += n
-	b.Bytes += bytes
-}
-
 // Histogram counts things, and their bytes, by a number. A number falls into the
 // first bin whose edge is not below it, or into one more behind the last edge.
 // The zero value has no edges; it can be merged, but not added to.
@@ -44,29 +32,45 @@ func (b *Bin) Add(n, bytes int64) {
 // edge is null.
 type Histogram struct {
 	edges []int64
-	bins  []Bin
+	bins  []Bin // one more than edges
+
+	// first is the bin to begin a search at, by the number of bits of what is
+	// searched; 64 is for all that is negative. Bins beyond 255 are searched for
+	// from there: a byte keeps statistics small.
+	first [65]uint8
 }
 
-// NewHistogram returns a histogram with edges, which ascend.
+// NewHistogram returns a histogram with edges, which have to ascend.
 func NewHistogram(edges ...int64) Histogram {
+	if !ascend(edges) {
+		panic(fmt.Sprintf("stats: the edges %d of a histogram do not ascend", edges))
+	}
+	h := Histogram{edges: slices.Clone(edges), bins: make([]Bin, len(edges)+1)}
+	for n := range 64 {
+		smallest := int64(1) << n >> 1 // of n bits
+		bin, _ := slices.BinarySearch(edges, smallest)
+		h.first[n] = uint8(min(bin, math.MaxUint8))
+	}
+	return h
+}
+
+// ascend says that each edge is above the one before it.
+func ascend(edges []int64) bool {
 	for i := 1; i < len(edges); i++ {
 		if edges[i-1] >= edges[i] {
-			panic(fmt.Sprintf("stats: edge %d of a histogram does not ascend", edges[i]))
+			return false
 		}
 	}
-	return Histogram{edges: slices.Clone(edges), bins: make([]Bin, len(edges)+1)}
+	return true
 }
 
 // Add counts one thing.
 func (h *Histogram) Add(number, bytes int64) {
-	// Most files are small, and the bins are few: a scan beats a search.
-	i := 0
+	i := int(h.first[bits.Len64(uint64(number))])
 	for i < len(h.edges) && number > h.edges[i] {
 		i++
 	}
-	b := &h.bins[i]
-	b.Count++
-	b.Bytes += bytes
+	h.bins[i].Add(1, bytes)
 }
 
 // Edges returns a copy of the edges.
@@ -100,6 +104,13 @@ func (h *Histogram) MergeValue(from Value) error {
 	return nil
 }
 
+// ResetValue implements [Resetter]: the edges stay.
+func (h *Histogram) ResetValue() {
+	if h.bins != nil {
+		h.bins = make([]Bin, len(h.bins))
+	}
+}
+
 type jsonBin struct {
 	Le *int64 `json:"le"`
 	Bin
@@ -117,34 +128,33 @@ func (h Histogram) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
+var errEdges = errors.New("stats: a histogram's edges ascend, and the last is null")
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (h *Histogram) UnmarshalJSON(data []byte) error {
 	var in []jsonBin
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*h = Histogram{}
 	if len(in) == 0 {
+		*h = Histogram{}
 		return nil
 	}
-	last := len(in) - 1
-	ascending := sort.SliceIsSorted(in[:last], func(i, j int) bool { return in[i].edge() <= in[j].edge() })
-	if in[last].Le != nil || slices.ContainsFunc(in[:last], func(b jsonBin) bool { return b.Le == nil }) || !ascending {
-		return errors.New("stats: a histogram's edges ascend, and the last is null")
-	}
-	h.edges, h.bins = make([]int64, last), make([]Bin, len(in))
+	var edges []int64
 	for i, b := range in {
-		h.bins[i] = b.Bin
-		if i < last {
-			h.edges[i] = *b.Le
+		switch last := i == len(in)-1; {
+		case last != (b.Le == nil):
+			return errEdges
+		case !last:
+			edges = append(edges, *b.Le)
 		}
 	}
-	return nil
-}
-
-func (b jsonBin) edge() int64 {
-	if b.Le == nil {
-		return math.MaxInt64
+	if !ascend(edges) {
+		return errEdges
 	}
-	return *b.Le
+	*h = NewHistogram(edges...)
+	for i, b := range in {
+		h.bins[i] = b.Bin
+	}
+	return nil
 }

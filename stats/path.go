@@ -23,7 +23,7 @@ func PathOf(path string) Path {
 
 // String is the path itself.
 func (p Path) String() string {
-	if p.Bytes != nil {
+	if len(p.Bytes) > 0 {
 		return string(p.Bytes)
 	}
 	return p.Printable

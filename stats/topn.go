@@ -24,6 +24,7 @@ func (s Sized) compare(o Sized) int {
 type TopN struct {
 	n    int
 	heap lastFirst
+	buf  []byte // of the path that AddPath looks at
 }
 
 // NewTopN returns a list for the n largest.
@@ -32,17 +33,35 @@ func NewTopN(n int) TopN { return TopN{n: n} }
 // Add takes something into account. path is only called if its size is large
 // enough, so that nothing is built for the many that are not.
 func (t *TopN) Add(size int64, path func() string) {
-	if len(t.heap) < t.n {
+	switch {
+	case len(t.heap) < t.n:
 		heap.Push(&t.heap, Sized{path(), size})
-		return
+	case t.n > 0 && size >= t.heap[0].Size:
+		if p := path(); size > t.heap[0].Size || p < t.heap[0].Path {
+			t.replace(Sized{p, size})
+		}
 	}
-	if t.n <= 0 || size < t.heap[0].Size {
-		return
+}
+
+// AddPath is Add for a path that is appended to a buffer, as AppendPath of a
+// walk.Entry does. It allocates only for what is kept, also where many are as
+// large as the smallest of those.
+func (t *TopN) AddPath(size int64, appendPath func([]byte) []byte) {
+	switch {
+	case len(t.heap) < t.n:
+		heap.Push(&t.heap, Sized{string(appendPath(nil)), size})
+	case t.n > 0 && size >= t.heap[0].Size:
+		t.buf = appendPath(t.buf[:0])
+		if size > t.heap[0].Size || string(t.buf) < t.heap[0].Path {
+			t.replace(Sized{string(t.buf), size})
+		}
 	}
-	if s := (Sized{path(), size}); s.compare(t.heap[0]) < 0 {
-		t.heap[0] = s
-		heap.Fix(&t.heap, 0)
-	}
+}
+
+// replace drops the last, which s comes before.
+func (t *TopN) replace(s Sized) {
+	t.heap[0] = s
+	heap.Fix(&t.heap, 0)
 }
 
 // List returns what is kept, the largest first.
@@ -72,6 +91,9 @@ func (t *TopN) MergeValue(from Value) error {
 	}
 	return nil
 }
+
+// ResetValue implements [Resetter]: n stays.
+func (t *TopN) ResetValue() { *t = TopN{n: t.n} }
 
 // lastFirst is a heap whose first element is the one to be dropped next.
 type lastFirst []Sized

@@ -1,0 +1,13 @@
+package stats
+
+// Bin is one bin of a [Histogram], or one group of a [Group].
+type Bin struct {
+	Count int64 `json:"count"` // things
+	Bytes int64 `json:"bytes"` // of all of them
+}
+
+// Add counts n things of so many bytes in all.
+func (b *Bin) Add(n, bytes int64) {
+	b.Count = plus(b.Count, n)
+	b.Bytes = plus(b.Bytes, bytes)
+}
