@@ -136,6 +136,16 @@ func TestARuleWaitsUntilSomeRequestsWentWell(t *testing.T) {
 	}
 }
 
+func TestARuleActsAFewTimes(t *testing.T) {
+	m := faultfs.Mount(t, faultfs.Tree{"d": faultfs.Dir()})
+	m.On(faultfs.OpenDir, "d", faultfs.Rule{After: 1, Times: 2, Err: syscall.EIO})
+	for i, want := range []error{nil, syscall.EIO, syscall.EIO, nil, nil} {
+		if _, err := os.ReadDir(m.Path("d")); !errors.Is(err, want) {
+			t.Errorf("open %d: %v, want %v", i, err, want)
+		}
+	}
+}
+
 func TestTypesCanDifferFromTheListing(t *testing.T) {
 	m := faultfs.Mount(t, faultfs.Tree{
 		"was-dir":  faultfs.Symlink("/").ListedAs(fs.ModeDir),

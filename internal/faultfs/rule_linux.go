@@ -23,6 +23,8 @@ type Rule struct {
 	// After is how much goes well before the rule acts: for ReadDir entries of
 	// each listing, else requests.
 	After int
+	// Times is how often the rule acts; 0 is always.
+	Times int
 	// Delay is waited before the request goes on.
 	Delay time.Duration
 	// Hang blocks the request until it is released.
@@ -128,6 +130,9 @@ func (r *rules) apply(op Op, path string, done uint64, cancel <-chan struct{}) (
 		rule.After--
 		r.mu.Unlock()
 		return 0, -1
+	}
+	if rule.Times--; rule.Times == 0 {
+		rule.Hang, rule.Delay, rule.Err = nil, 0, 0
 	}
 	r.mu.Unlock()
 
