@@ -65,23 +65,33 @@ type shot struct {
 	rate    float64 // entries per second
 }
 
-// text is one line. There is no time of arrival in it: nobody knows how much is
-// still to be found.
-func (s shot) text() string {
-	parts := []string{
-		clock(s.elapsed),
-		humanize.Comma(s.Entries) + " entries",
-		humanize.Comma(int64(s.rate)) + "/s",
-		fmt.Sprintf("dirs %s done, %s queued", humanize.Comma(s.DirsDone), humanize.Comma(s.DirsQueued)),
-	}
+// parts are what is shown, in two halves. There is no time of arrival: nobody
+// knows how much is still to be found.
+func (s shot) parts() (what, how string) {
+	what = clock(s.elapsed) + "  " + humanize.Comma(s.Entries) + " entries  " + humanize.Comma(int64(s.rate)) + "/s"
 	if s.Bytes > 0 {
-		parts = append(parts, humanize.IBytes(uint64(s.Bytes)))
+		what += "  " + humanize.IBytes(uint64(s.Bytes))
 	}
-	parts = append(parts, count(int64(s.Workers), "worker"))
+	how = fmt.Sprintf("dirs %s done, %s queued  %s", humanize.Comma(s.DirsDone), humanize.Comma(s.DirsQueued), count(int64(s.Workers), "worker"))
 	if s.Errors > 0 {
-		parts = append(parts, count(s.Errors, "error"))
+		how += "  " + count(s.Errors, "error")
 	}
-	return s.title + "  " + strings.Join(parts, "  ")
+	return what, how
+}
+
+// text is one line, however long.
+func (s shot) text() string {
+	what, how := s.parts()
+	return s.title + "  " + what + "  " + how
+}
+
+// drawn is a line of so many columns, or two where one is too short.
+func (s shot) drawn(width int) string {
+	what, how := s.parts()
+	if one := what + "  " + how; len(one) <= width {
+		return one
+	}
+	return truncate(what, width) + "\n" + truncate(how, width)
 }
 
 // json is one line.
@@ -142,7 +152,7 @@ func (p *progress) show(s *screen, way string, interval time.Duration, ask <-cha
 		case now := <-tick:
 			shot := p.step(now)
 			if way == "drawn" {
-				s.draw(truncate(shot.text(), s.width()-1))
+				s.draw(shot.drawn(s.width() - 1))
 			} else {
 				line(shot)
 			}

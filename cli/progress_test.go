@@ -37,13 +37,36 @@ func TestTheRateFollowsInSecondsWhateverTheInterval(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrittenGoesAboveWhatIsDrawn(t *testing.T) {
+	var out bytes.Buffer
+	s := screenOf(&out, true)
+	s.draw("one\ntwo")
+	if _, err := io.WriteString(s, "log\n"); err != nil {
+		t.Fatal(err)
+	}
+	s.draw("three")
+	s.draw("")
+	s.draw("")
+	const one, two = eraseLine, eraseLine + lineAbove + eraseLine
+	if want := one + "one\ntwo" + two + "log\none\ntwo" + two + "three" + one; out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+}
+
 func TestALineOfProgressTellsAll(t *testing.T) {
 	s := shot{title: "hydra audit", elapsed: 3725 * time.Second, rate: 12345.6, Progress: hydra.Progress{
 		Entries: 1234567, DirsDone: 1000, DirsQueued: 7, Bytes: 5 << 30, Workers: 1, Errors: 2,
 	}}
-	want := "hydra audit  1:02:05  1,234,567 entries  12,345/s  dirs 1,000 done, 7 queued  5.0 GiB  1 worker  2 errors"
-	if got := s.text(); got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
+	const what, how = "1:02:05  1,234,567 entries  12,345/s  5.0 GiB", "dirs 1,000 done, 7 queued  1 worker  2 errors"
+	for got, want := range map[string]string{
+		s.text():     "hydra audit  " + what + "  " + how,
+		s.drawn(100): what + "  " + how,
+		s.drawn(80):  what + "\n" + how,
+		s.drawn(9):   "1:02:05  \ndirs 1,00",
+	} {
+		if got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
 	}
 	s.Errors, s.Bytes, s.elapsed = 0, 0, 59*time.Second
 	if got := s.text(); strings.Contains(got, "error") || strings.Contains(got, "GiB") || !strings.Contains(got, " 0:59 ") {
@@ -57,9 +80,9 @@ func screenOf(b *bytes.Buffer, terminal bool) *screen {
 }
 
 func TestProgressIsDrawnOnTerminalsAndPrintedElsewhere(t *testing.T) {
-	const line = "t  0:%02d  5 entries  %s/s  dirs 0 done, 0 queued  0 workers"
-	drawn := fmt.Sprintf(line, 0, "25") // after 200 ms
-	plain := fmt.Sprintf(line, 10, "0") // after 10 s
+	const line = "0:%02d  5 entries  %s/s  dirs 0 done, 0 queued  0 workers"
+	drawn := fmt.Sprintf(line, 0, "25")         // after 200 ms
+	plain := "t  " + fmt.Sprintf(line, 10, "0") // after 10 s
 	for _, tt := range []struct {
 		way      string
 		terminal bool

@@ -3,21 +3,22 @@ package cli
 import (
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"golang.org/x/term"
 )
 
-// screen is standard error: messages, log lines and one line of progress at the
-// bottom that is redrawn. Whatever is written goes above that line. Any
+// screen is standard error: messages, log lines and a line or two of progress at
+// the bottom that are redrawn. Whatever is written goes above them. Any
 // goroutine may use it.
 type screen struct {
 	terminal bool // w is one
 	fd       int
 
-	mu   sync.Mutex
-	w    io.Writer
-	line string // drawn at the moment; "" if none is
+	mu    sync.Mutex
+	w     io.Writer
+	lines string // drawn at the moment; "" if none are
 }
 
 func newScreen(f *os.File) *screen {
@@ -25,35 +26,43 @@ func newScreen(f *os.File) *screen {
 	return &screen{w: f, fd: fd, terminal: term.IsTerminal(fd) && os.Getenv("TERM") != "dumb"}
 }
 
-const eraseLine = "\r\x1b[K"
+const (
+	eraseLine = "\r\x1b[K"
+	lineAbove = "\x1b[A"
+)
+
+// erase takes away what is drawn.
+func (s *screen) erase() string {
+	return eraseLine + strings.Repeat(lineAbove+eraseLine, strings.Count(s.lines, "\n"))
+}
 
 // Write implements [io.Writer]. It is called with whole lines.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.line == "" {
+	if s.lines == "" {
 		return s.w.Write(p)
 	}
-	if _, err := io.WriteString(s.w, eraseLine); err != nil {
+	if _, err := io.WriteString(s.w, s.erase()); err != nil {
 		return 0, err
 	}
 	n, err := s.w.Write(p)
 	if err == nil {
-		_, err = io.WriteString(s.w, s.line)
+		_, err = io.WriteString(s.w, s.lines)
 	}
 	return n, err
 }
 
-// draw replaces the line of progress; "" takes it away.
-func (s *screen) draw(line string) {
+// draw replaces the lines of progress; "" takes them away.
+func (s *screen) draw(lines string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.line == "" && line == "" {
+	if s.lines == "" && lines == "" {
 		return
 	}
-	s.line = line
 	// Progress that can not be shown is no reason to fail.
-	_, _ = io.WriteString(s.w, eraseLine+line)
+	_, _ = io.WriteString(s.w, s.erase()+lines)
+	s.lines = lines
 }
 
 // width is the number of columns.

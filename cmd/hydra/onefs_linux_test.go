@@ -19,7 +19,7 @@ func TestOneFileSystemLeavesOutMounts(t *testing.T) {
 		t.Skip("can not mount a file system to leave out:", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(mount, 0); err != nil {
+		if err := syscall.Unmount(mount, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})

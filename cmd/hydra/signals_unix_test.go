@@ -189,12 +189,21 @@ func TestALogFileIsOpenedAgainAtSIGHUP(t *testing.T) {
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
 	}
+	// The new one is a pipe: to open it waits for the other side to do so.
+	if err := syscall.Mkfifo(log, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	p.signal(syscall.SIGHUP)
+	pipe, err := os.Open(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
 	p.signal(syscall.SIGINT)
 	if code := p.exit(); code != 130 {
 		t.Errorf("exit code %d, want 130", code)
 	}
-	text, err := os.ReadFile(log)
+	text, err := io.ReadAll(pipe)
 	if err != nil || !strings.Contains(string(text), "run ended") {
 		t.Errorf("the new log holds %q, %v", text, err)
 	}
