@@ -178,6 +178,30 @@ func TestWhatChangedItsTypeIsNotFollowed(t *testing.T) {
 	}
 }
 
+func TestWhatFilterFindsToHaveChangedIsCountedAsWhatItIs(t *testing.T) {
+	noLeaks(t)
+	m := faultfs.Mount(t, faultfs.Tree{
+		"dir-file":  faultfs.File(3).ListedAs(fs.ModeDir),
+		"dir-link":  faultfs.Symlink("x").ListedAs(fs.ModeDir),
+		"file-link": faultfs.Symlink("x").ListedAs(0),
+	})
+	got := take(t.Context(), t, how{Options: walk.Options{Workers: 1}, filter: func(_ *walk.Dir, entries []walk.Entry) []walk.Entry {
+		for i := range entries {
+			if _, err := entries[i].Stat(); err != nil {
+				t.Error(err)
+			}
+		}
+		return entries
+	}}, m.Root)
+	got.complete(t)
+	if tot := got.totals; tot.FoundDirs != tot.ProcessedDirs+tot.VanishedDirs || tot.FilteredDirs != 0 || tot.FilteredFiles != 0 {
+		t.Errorf("nothing was filtered: %+v", tot)
+	}
+	if n := got.totals.VanishedDirs + got.totals.ProcessedFiles; n != 3 {
+		t.Errorf("%d of 3 entries: %+v", n, got.totals)
+	}
+}
+
 func TestTypesThatAreNotListedAreAskedFor(t *testing.T) {
 	noLeaks(t)
 	tree := faulty()
