@@ -11,10 +11,13 @@ import (
 
 // file calls the handler for e and counts what it says. False: the walk ends.
 func (w *worker) file(ctx context.Context, e *Entry) bool {
-	if w.ops++; w.ops&15 == 0 {
-		w.progress.Store(w.ops)
+	if w.ops++; w.ops >= w.showAt {
+		w.show()
 	}
 	err := w.callFile(ctx, e)
+	if e.have && e.typ == rawdir.Regular {
+		w.c.Bytes += e.stat.Size
+	}
 	if err == nil {
 		w.c.ProcessedFiles++
 		return true
@@ -52,11 +55,7 @@ func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
 	}()
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
-	up := d.name.String()
-	if up == "" {
-		up = "."
-	}
-	h, err := w.p.opener(up, true)
+	h, err := w.p.opener(d.name.String(), true)
 	if err != nil {
 		w.c.FailedFiles++
 		w.report(ctx, &Error{Op: OpOpen, Path: d.root.path, Err: cause(err)})

@@ -85,6 +85,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 	var files, other int64
 	var ent rawdir.Dirent
 	e := &w.entry
+	e.w, e.dir, e.stat = w, d, &w.stat
 	for len(chunk) > 0 {
 		if w.p.attention.Load() != 0 {
 			if w.p.stopping() {
@@ -110,7 +111,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 			w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
 			continue
 		}
-		e.w, e.dir, e.name, e.typ, e.stat, e.have = w, d, ent.Name, ent.Type, &w.stat, false
+		e.name, e.typ, e.have = ent.Name, ent.Type, false
 		if ent.Type == rawdir.Unknown {
 			if !w.resolve(ctx, e) {
 				continue
@@ -169,6 +170,7 @@ func (w *worker) split(d *Dir, chunk []byte) []byte {
 // filter asks the handler which entries of a chunk to keep.
 func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 	w.entries = w.entries[:0]
+	dirs := 0
 	var ent rawdir.Dirent
 	for {
 		rest, err := rawdir.Next(chunk, &ent)
@@ -184,26 +186,33 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 		if ent.Type == rawdir.Unknown && !w.resolve(ctx, &e) {
 			continue
 		}
-		w.dropped(e.typ) // until it is kept
+		if e.typ == rawdir.Directory {
+			dirs++
+		}
 		w.entries = append(w.entries, e)
 	}
-	kept := w.entries
+	dropped := len(w.entries)
+	var kept []Entry
 	err := w.guard(func() error { kept = w.fl.Filter(ctx, d, w.entries); return nil })
 	if err != nil {
 		d.reading.failed.Store(true)
 		w.report(ctx, asError(err, d.Path))
-		return nil
+		kept = nil
 	}
 	w.kept = w.kept[:0]
 	for i := range kept {
 		if kept[i].typ == rawdir.Directory {
-			w.c.FoundDirs--
-			w.c.FilteredDirs--
-		} else {
-			w.c.FilteredFiles--
+			dirs--
 		}
 		w.kept = rawdir.AppendRecord(w.kept, kept[i].inode, kept[i].typ, kept[i].name)
 	}
+	// A directory may have turned out to be none any more, when Filter asked:
+	// then fewer are kept than were listed, and yet none was dropped.
+	dropped = max(dropped-len(kept), 0)
+	dirs = min(max(dirs, 0), dropped)
+	w.c.FoundDirs += int64(dirs)
+	w.c.FilteredDirs += int64(dirs)
+	w.c.FilteredFiles += int64(dropped - dirs)
 	return w.kept
 }
 
@@ -216,16 +225,12 @@ func (w *worker) leaveOut(chunk []byte) {
 			return
 		}
 		chunk = rest
-		w.dropped(ent.Type)
-	}
-}
-
-func (w *worker) dropped(t rawdir.Type) {
-	if t == rawdir.Directory {
-		w.c.FoundDirs++
-		w.c.FilteredDirs++
-	} else {
-		w.c.FilteredFiles++
+		if ent.Type == rawdir.Directory {
+			w.c.FoundDirs++
+			w.c.FilteredDirs++
+		} else {
+			w.c.FilteredFiles++
+		}
 	}
 }
 

@@ -85,9 +85,6 @@ func (e *Entry) Stat() (*Stat, error) {
 		return nil, e.fail(OpStat, fs.ErrNotExist)
 	}
 	e.typ = is
-	if is == rawdir.Regular {
-		e.w.c.Bytes += st.Size
-	}
 	return st, nil
 }
 

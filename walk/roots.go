@@ -37,7 +37,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		roots = append(roots, &root{path: clean(given), slash: slash, follow: slash || o.FollowRoots})
 	}
 	if len(roots) > 1 {
-		roots = p.withoutNested(roots, local && !o.OneFileSystem && o.MaxDepth == 0)
+		roots = p.withoutNested(roots, local)
 	}
 
 	// Look at all of them first: which are directories, and which are the same.
@@ -71,12 +71,16 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 	return tasks
 }
 
-// withoutNested drops roots that are given twice, and, if nested is set, those
-// that lie in the tree of another.
-func (p *pool) withoutNested(roots []*root, nested bool) []*root {
+// withoutNested drops roots that are given twice, and those that the walk of
+// another comes to.
+func (p *pool) withoutNested(roots []*root, local bool) []*root {
+	separator := "/"
+	if local {
+		separator = string(filepath.Separator)
+	}
 	// A root's tree follows it when slashes sort before all else.
 	order := slices.Clone(roots)
-	key := func(r *root) string { return strings.ReplaceAll(r.path, string(filepath.Separator), "\x00") }
+	key := func(r *root) string { return strings.ReplaceAll(r.path, separator, "\x00") }
 	slices.SortStableFunc(order, func(a, b *root) int { return cmp.Compare(key(a), key(b)) })
 	drop := map[*root]bool{}
 	var outer *root
@@ -88,7 +92,7 @@ func (p *pool) withoutNested(roots []*root, nested bool) []*root {
 			outer.slash = outer.slash || r.slash
 			drop[r] = true
 			continue
-		case nested && below(r.path, outer.path) && reaches(outer, r):
+		case below(r.path, outer.path, separator) && p.comesTo(outer, r, local):
 			p.log.Info("root lies below another: walked once", "root", r.path, "below", outer.path)
 			drop[r] = true
 			continue
@@ -98,12 +102,49 @@ func (p *pool) withoutNested(roots []*root, nested bool) []*root {
 	return slices.DeleteFunc(roots, func(r *root) bool { return drop[r] })
 }
 
-// below tells whether p lies below dir; both are clean.
-func below(p, dir string) bool {
-	if strings.HasSuffix(dir, string(filepath.Separator)) {
-		return strings.HasPrefix(p, dir) && len(p) > len(dir)
+// comesTo tells whether a walk of outer does with inner, which lies below it by
+// its path, what a walk of inner would. If it does not tell, and inner is a
+// directory, it is known again by its identity.
+func (p *pool) comesTo(outer, inner *root, local bool) bool {
+	if local && !reaches(outer, inner) {
+		return false
 	}
-	return len(p) > len(dir) && p[len(dir)] == filepath.Separator && p[:len(dir)] == dir
+	if p.maxDepth == 0 && !p.oneFS {
+		return true
+	}
+	// A directory is not walked as deep from another root, or may be on another
+	// file system. For a file only the way to it counts.
+	rel := strings.TrimPrefix(inner.path, outer.path)
+	depth := strings.Count(strings.Trim(filepath.ToSlash(rel), "/"), "/") // of the directory that lists it
+	if p.maxDepth > 0 && depth >= p.maxDepth {
+		return false
+	}
+	if h, err := p.opener(inner.path, inner.follow); err == nil {
+		h.Close()
+		return false
+	}
+	from, err1 := p.device(outer.path, outer.follow)
+	to, err2 := p.device(parentOf(inner.path), true)
+	return err1 == nil && err2 == nil && (!p.oneFS || from == to)
+}
+
+// device is that of a directory.
+func (p *pool) device(path string, follow bool) (uint64, error) {
+	h, err := p.opener(path, follow)
+	if err != nil {
+		return 0, err
+	}
+	defer h.Close()
+	dev, _, err := h.Identity()
+	return dev, err
+}
+
+// below tells whether p lies below dir; both are clean.
+func below(p, dir, separator string) bool {
+	if dir == "." {
+		return p != ".." && !strings.HasPrefix(p, ".."+separator) && !filepath.IsAbs(p)
+	}
+	return strings.HasPrefix(p, strings.TrimSuffix(dir, separator)+separator) && len(p) > len(dir)
 }
 
 // reaches tells whether a walk of outer comes to inner, which lies below it by
@@ -156,7 +197,7 @@ func (p *pool) lookAt(r *root) {
 	if err != nil {
 		if rawdir.IsNotDir(err) && !r.slash {
 			d.depth = -1
-			d.name = rawdir.MakeName(parent(r.path))
+			d.name = rawdir.MakeName(parentOf(r.path))
 		}
 		return
 	}
@@ -174,10 +215,10 @@ func (p *pool) lookAt(r *root) {
 	d.users.Store(1)
 }
 
-// parent is the directory of a path, "" if it names none.
-func parent(p string) string {
+// parentOf is the directory that a path's last name is in, "." if it names none.
+func parentOf(p string) string {
 	dir, _ := filepath.Split(p)
-	return dir
+	return cmp.Or(strings.TrimRight(dir, string(filepath.Separator)), dir, ".")
 }
 
 func base(p string) string {

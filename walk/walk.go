@@ -127,7 +127,7 @@ type Totals struct {
 	VanishedFiles  int64 // gone between being listed and being handled
 	QueuedFiles    int64 // roots that are no directories, not done when the walk was ended early
 
-	Bytes   int64 // logical sizes of the regular files whose Stat was asked for
+	Bytes   int64 // logical sizes of the regular files whose attributes were read
 	Errors  int64 // all errors; each was given to the ErrorHandler
 	Workers int   // most workers at a time
 	Stopped bool  // a handler returned fs.SkipAll

@@ -26,6 +26,7 @@ type worker struct {
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
 
+	showAt   int64 // ops at which the number of calls is shown next
 	shareAt  int64 // ops at which the counters are shared next
 	sharedMu sync.Mutex
 	shared   Totals       // c as it was after the last chunk
@@ -96,8 +97,16 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 
 // called counts a call to the file system.
 func (w *worker) called() {
-	w.ops++
+	if w.ops++; w.ops >= w.showAt {
+		w.show()
+	}
+}
+
+// show lets the adapter see how many calls were made. It is done often: on a
+// slow file system each of them counts.
+func (w *worker) show() {
 	w.progress.Store(w.ops)
+	w.showAt = w.ops + 4
 }
 
 // share lets the others see the counters.
@@ -105,7 +114,7 @@ func (w *worker) share() {
 	w.sharedMu.Lock()
 	w.shared = w.c
 	w.sharedMu.Unlock()
-	w.progress.Store(w.ops)
+	w.show()
 	w.shareAt = w.ops + shareEvery
 }
 
