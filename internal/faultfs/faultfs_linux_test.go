@@ -381,7 +381,7 @@ func TestAProcessThatDiesWithAHungCallLeavesNoMount(t *testing.T) {
 			t.Fatalf("%s is still mounted: %v", root, err)
 		}
 	}
-	if err := os.RemoveAll(filepath.Dir(root)); err != nil {
+	if err := os.RemoveAll(filepath.Dir(filepath.Dir(root))); err != nil { // what its TempDir left
 		t.Error(err)
 	}
 }
