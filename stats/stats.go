@@ -50,8 +50,9 @@ type Value interface {
 type Resetter interface {
 	Value
 
-	// ResetValue forgets what was counted: then merging the receiver changes
-	// nothing. It takes new memory, so that a copy made before stays whole.
+	// ResetValue forgets what was counted: merging the receiver then changes no
+	// value that counts in the same way. It takes new memory, so that a copy made
+	// before stays whole.
 	ResetValue()
 }
 
