@@ -10,22 +10,31 @@ import (
 )
 
 // file calls the handler for e and counts what it says. False: the walk ends.
-func (w *worker) file(ctx context.Context, e *Entry) bool {
-	if w.ops++; w.ops >= w.showAt {
-		w.show()
-	}
-	err := w.callFile(ctx, e)
+func (w *worker) file(ctx context.Context, e *Entry) (goOn bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			goOn = w.fileFailed(ctx, e, &PanicError{v, debug.Stack()})
+		}
+	}()
+	w.called()
+	err := w.h.File(ctx, e)
 	if e.have && e.typ == rawdir.Regular {
 		w.c.Bytes += e.stat.Size
 	}
-	if err == nil {
+	switch err {
+	case nil:
 		w.c.ProcessedFiles++
 		return true
-	}
-	if err == SkipFile {
+	case SkipFile:
 		w.c.SkippedFiles++
 		return true
 	}
+	return w.fileFailed(ctx, e, err)
+}
+
+// fileFailed counts what the handler said of e, and is neither nil nor plainly
+// SkipFile.
+func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool) {
 	var failed *Error
 	switch {
 	case w.ends(ctx, err, e.Path):
@@ -68,15 +77,6 @@ func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
 	}
 }
 
-func (w *worker) callFile(ctx context.Context, e *Entry) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{v, debug.Stack()}
-		}
-	}()
-	return w.h.File(ctx, e)
-}
-
 // guard calls a handler's method and makes an error of its panic.
 func (w *worker) guard(call func() error) (err error) {
 	defer func() {
@@ -112,9 +112,8 @@ func (w *worker) ends(ctx context.Context, err error, path func() string) bool {
 // resolve finds the type of an entry whose directory does not tell it. False:
 // it could not, and that was counted.
 func (w *worker) resolve(ctx context.Context, e *Entry) bool {
-	st, err := e.lstat()
+	err := e.resolve()
 	if err == nil {
-		e.typ = rawdir.TypeOf(st.Mode)
 		return true
 	}
 	if errors.Is(err, fs.ErrNotExist) {

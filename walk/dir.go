@@ -89,9 +89,6 @@ func (d *Dir) Counts() DirCounts {
 	return DirCounts{Dirs: r.dirs.Load(), Files: r.files.Load(), Other: r.other.Load()}
 }
 
-// at is the open directory that entries of d are relative to.
-func (d *Dir) at() rawdir.Dir { return d.handle }
-
 func (d *Dir) fail(op string, err error) *Error {
 	return &Error{Op: op, Path: d.Path(), Err: cause(err), Dir: true, gone: errors.Is(err, fs.ErrNotExist)}
 }

@@ -38,15 +38,9 @@ func (e *Entry) AppendPath(b []byte) []byte {
 	return append(append(b, e.w.prefixOf(e.dir)...), e.name.Bytes()...)
 }
 
-// Type is the entry's type, without permission bits. Where the file system does
-// not tell it in the listing, Stat is called; if that fails, it is
-// fs.ModeIrregular.
+// Type is the entry's type, without permission bits: that of the listing, or of
+// Stat once that was called.
 func (e *Entry) Type() fs.FileMode {
-	if e.typ == rawdir.Unknown {
-		if st, err := e.lstat(); err == nil {
-			e.typ = rawdir.TypeOf(st.Mode)
-		}
-	}
 	return e.typ.FileMode()
 }
 
@@ -74,39 +68,40 @@ func (e *Entry) Stat() (*Stat, error) {
 	if e.have {
 		return e.stat, nil
 	}
-	st, err := e.lstat()
-	if err != nil {
+	if e.stat == nil {
+		e.stat = new(Stat)
+	}
+	st := e.stat
+	e.w.called()
+	if err := e.dir.handle.Lstat(e.name, e.w.p.fields, st); err != nil {
 		return nil, e.fail(OpStat, err)
 	}
 	is := rawdir.TypeOf(st.Mode)
 	if is == rawdir.Directory && e.typ != rawdir.Directory && e.typ != rawdir.Unknown {
 		// Something else was listed, and that is gone.
-		e.have = false
 		return nil, e.fail(OpStat, fs.ErrNotExist)
 	}
-	e.typ = is
+	e.typ, e.have = is, true
 	return st, nil
 }
 
-func (e *Entry) lstat() (*Stat, error) {
-	if e.have {
-		return e.stat, nil
-	}
+// resolve sets a type that the listing did not tell.
+func (e *Entry) resolve() error {
 	if e.stat == nil {
 		e.stat = new(Stat)
 	}
 	e.w.called()
-	if err := e.dir.at().Lstat(e.name, e.w.p.fields, e.stat); err != nil {
-		return nil, err
+	if err := e.dir.handle.Lstat(e.name, e.w.p.fields, e.stat); err != nil {
+		return err
 	}
-	e.have = true
-	return e.stat, nil
+	e.typ, e.have = rawdir.TypeOf(e.stat.Mode), true
+	return nil
 }
 
 // Open opens the entry for reading. A symbolic link is not followed, and a fifo
 // does not block. On the operating system's files it is an [*os.File].
 func (e *Entry) Open() (fs.File, error) {
-	f, err := e.dir.at().Open(e.name)
+	f, err := e.dir.handle.Open(e.name)
 	if err != nil {
 		return nil, e.fail(OpOpen, err)
 	}
@@ -115,7 +110,7 @@ func (e *Entry) Open() (fs.File, error) {
 
 // Readlink reads the target of a symbolic link, which may be any bytes.
 func (e *Entry) Readlink() (string, error) {
-	target, err := e.dir.at().Readlink(e.name)
+	target, err := e.dir.handle.Readlink(e.name)
 	if err != nil {
 		return "", e.fail(OpReadlink, err)
 	}
@@ -124,7 +119,7 @@ func (e *Entry) Readlink() (string, error) {
 
 // Remove removes the entry itself, unless it is a directory.
 func (e *Entry) Remove() error {
-	if err := e.dir.at().Remove(e.name); err != nil {
+	if err := e.dir.handle.Remove(e.name); err != nil {
 		return e.fail(OpRemove, err)
 	}
 	return nil

@@ -167,16 +167,8 @@ func (d *fdDir) Identity() (dev, ino uint64, err error) {
 	}
 }
 
-func (d *fdDir) Lstat(name Name, want Fields, st *Stat) error {
-	const flags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
-	// statx tells a file system what need not be fetched, and has more to copy.
-	// Where size is wanted there is little to save, and no other way to the time
-	// of birth.
-	if hasFstatat && want&FieldBtime == 0 && want&(FieldSize|FieldBlocks) != 0 {
-		return fstatat(d.fd, name, flags, st)
-	}
-	return statx(d.fd, name, flags, want, st)
-}
+// lstatFlags are those of every stat of an entry.
+const lstatFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
 func statx(at int, name Name, flags int, want Fields, st *Stat) error {
 	var x unix.Statx_t
