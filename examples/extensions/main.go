@@ -6,7 +6,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/cli"
@@ -37,7 +39,8 @@ func main() {
 			return counter{w.Stats}, nil
 		},
 		Summarize: func(out io.Writer, r *hydra.Result[counts]) error {
-			for extension, n := range r.Stats.Extensions {
+			for _, extension := range slices.Sorted(maps.Keys(r.Stats.Extensions)) {
+				n := r.Stats.Extensions[extension]
 				fmt.Fprintf(out, "%9d files %15d bytes  %q\n", n.Count, n.Bytes, extension)
 			}
 			return nil
