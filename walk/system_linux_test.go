@@ -246,6 +246,51 @@ func TestNothingIsMissedWithFewDescriptors(t *testing.T) {
 	}
 }
 
+func TestNothingIsMissedWhenOthersTakeTheDescriptors(t *testing.T) {
+	if !inChild(t, nil) {
+		return
+	}
+	var paths []string
+	for i := range 500 {
+		paths = append(paths, fmt.Sprintf("%d/%d/%d/f", i%10, i%100, i))
+	}
+	root := fileTree(t, append(paths, strings.Repeat("deep/", 300)+"f")...)
+	want, _ := serial(t, root)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 512, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for _, workers := range []int{1, 2} {
+		var taken []int
+		got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}, stat: true, enter: func(d *walk.Dir) error {
+			if d.Depth() > 0 {
+				return nil
+			}
+			// All but a few, after the walk has seen how many there are.
+			for {
+				fd, err := unix.Dup(2)
+				if err != nil {
+					break
+				}
+				taken = append(taken, fd)
+			}
+			for range 20 {
+				unix.Close(taken[len(taken)-1])
+				taken = taken[:len(taken)-1]
+			}
+			return nil
+		}}, root)
+		for _, fd := range taken {
+			unix.Close(fd)
+		}
+		got.complete(t)
+		same(t, fmt.Sprint(workers, " workers"), got.entries, want)
+	}
+}
+
 func TestWhatIsNotPermittedIsAnErrorAndTheRestIsWalked(t *testing.T) {
 	var attr *syscall.SysProcAttr
 	if os.Geteuid() == 0 {
