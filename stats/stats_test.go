@@ -1,7 +1,6 @@
 package stats_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -22,8 +21,12 @@ type everything struct {
 	Inner    struct {
 		UID stats.Group[uint32] `json:"uid"`
 		Ext stats.Group[string] `json:"ext"`
+		Age stats.Group[int8]   `json:"age"`
 	} `json:"inner"`
 }
+
+// oddKeys are hard to tell apart in JSON.
+var oddKeys = []string{"", "txt", "<&>", "ä", "\xff", "\xfe", "\uFFFD", `\xff`, `"\xff"`, `"`, "-", "\n", "\x00"}
 
 func count(rng *rand.Rand) *everything {
 	s := new(everything)
@@ -43,120 +46,81 @@ func count(rng *rand.Rand) *everything {
 		// Few sizes, so that paths decide.
 		s.Largest.Add(size%3, func() string { return fmt.Sprintf("/%c\xff%d", 'a'+rng.IntN(3), rng.IntN(20)) })
 		s.Inner.UID.Add(uint32(rng.IntN(12)), size)
-		s.Inner.Ext.Add([]string{"", "txt", "<&>", "ä"}[rng.IntN(4)], size)
+		s.Inner.Ext.Add(oddKeys[rng.IntN(len(oddKeys))], size)
+		s.Inner.Age.Add(int8(rng.IntN(256)-128), size)
 	}
 	return s
 }
 
 func TestStatisticsMergeInAnyOrder(t *testing.T) { statstest.TestMerge(t, 0, count) }
 
-func TestANumberFallsIntoTheFirstBinThatHoldsIt(t *testing.T) {
-	h := stats.NewHistogram(stats.SizeEdges...)
-	for _, edge := range stats.SizeEdges {
-		h.Add(edge, 1)
-		h.Add(edge+1, 100)
-	}
-	for i, b := range h.Bins() {
-		want := stats.Bin{Count: 2, Bytes: 101}
-		switch i {
-		case 0:
-			want = stats.Bin{Count: 1, Bytes: 1}
-		case len(stats.SizeEdges):
-			want = stats.Bin{Count: 1, Bytes: 100}
-		}
-		if b != want {
-			t.Errorf("bin %d is %+v, want %+v", i, b, want)
-		}
-	}
-}
-
 func TestWhatDoesNotFitIsAnErrorThatNamesTheField(t *testing.T) {
 	type odd struct{ Count int }
+	type pointer struct{ Count *stats.Counter }
 	type hidden struct{ count stats.Counter }
+	type nested struct{ Inner odd }
 	type hist struct{ Sizes stats.Histogram }
-	a, b := hist{stats.NewHistogram(1, 2)}, hist{stats.NewHistogram(1, 3)}
-	for field, err := range map[string]error{
-		"Count": stats.Merge(&odd{}, &odd{}),
-		"count": stats.Merge(&hidden{count: 1}, &hidden{}),
-		"Sizes": stats.Merge(&a, &b),
+	type top struct{ Largest stats.TopN }
+	for _, tt := range []struct {
+		field string
+		err   error
+	}{
+		{"field Count ", stats.Merge(&odd{}, &odd{})},
+		{"field Count ", stats.Merge(&pointer{}, &pointer{})},
+		{"field count ", stats.Merge(&hidden{count: 1}, &hidden{})},
+		{"field Inner.Count ", stats.Merge(&nested{}, &nested{})},
+		{"field Sizes:", stats.Merge(&hist{stats.NewHistogram(1, 2)}, &hist{stats.NewHistogram(1, 3)})},
+		{"field Sizes:", stats.Merge(&hist{stats.NewHistogram()}, &hist{stats.NewHistogram(1)})},
+		{"field Largest:", stats.Merge(&top{stats.NewTopN(1)}, &top{stats.NewTopN(2)})},
+		{"field Inner.Count ", stats.Reset(&nested{})},
+		{"int is not a struct", stats.Merge(new(int), new(int))},
 	} {
-		if err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("error %v, want one that names %s", err, field)
+		if tt.err == nil || !strings.Contains(tt.err.Error(), tt.field) {
+			t.Errorf("error %v, want one with %q", tt.err, tt.field)
 		}
 	}
 }
 
-func TestPathsKeepTheirBytesInJSON(t *testing.T) {
-	for _, p := range []string{"", "/plain", "/\xff\xfe", "/new\nline", "/ä", "\xed\xa0\x80"} {
-		data, err := json.Marshal(stats.PathOf(p))
-		if err != nil {
+func TestAValueRefusedIsUnchanged(t *testing.T) {
+	h, want := stats.NewHistogram(1, 2), stats.NewHistogram(1, 2)
+	other := stats.NewHistogram(1, 3)
+	other.Add(0, 1)
+	var n stats.Counter
+	for _, from := range []stats.Value{&other, &n} {
+		if err := h.MergeValue(from); err == nil || !h.Equal(want) {
+			t.Errorf("merging %T: %v, %v", from, err, h)
+		}
+	}
+}
+
+func TestStatisticsAreNotMergedIntoThemselves(t *testing.T) {
+	var s everything
+	if err := stats.Merge(&s, &s); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestAResetKeepsHowToCount(t *testing.T) {
+	var s everything
+	s.Sizes, s.Largest = stats.NewHistogram(5), stats.NewTopN(1)
+	for range 2 {
+		s.Files.Inc()
+		s.ByDepth.Add(2, 3)
+		s.Sizes.Add(7, 7)
+		s.Largest.Add(7, func() string { return "/a" })
+		s.Inner.UID.Add(1, 7)
+		before := s
+		if err := stats.Reset(&s); err != nil {
 			t.Fatal(err)
 		}
-		var back stats.Path
-		if err := json.Unmarshal(data, &back); err != nil || back.String() != p {
-			t.Errorf("%q became %s and then %q, %v", p, data, back.String(), err)
+		if s.Files != 0 || len(s.ByDepth) != 0 || len(s.Inner.UID) != 0 || len(s.Largest.List()) != 0 {
+			t.Errorf("left: %+v", s)
 		}
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for i := range 5 {
-		data, err := json.Marshal(count(rand.New(rand.NewPCG(1, uint64(i)))))
-		if err != nil {
-			f.Fatal(err)
+		if !s.Sizes.Equal(stats.NewHistogram(5)) || !s.Largest.Equal(stats.NewTopN(1)) {
+			t.Errorf("edges or n are gone: %+v", s)
 		}
-		f.Add(data)
-	}
-	f.Add([]byte(`{"sizes":[{"le":1},{"le":1},{"le":null}]}`))
-	f.Add([]byte(`{"inner":{"uid":{"1":null}}}`))
-	f.Add([]byte(`{"largest":{"n":-1,"list":[]}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var s everything
-		if json.Unmarshal(data, &s) != nil {
-			return
+		if before.Files != 1 || before.Sizes.Bins()[1].Bytes != 7 || len(before.Largest.List()) != 1 || before.Inner.UID[1].Count != 1 {
+			t.Errorf("a copy lost something: %+v", before)
 		}
-		var sum everything
-		if err := stats.Merge(&sum, &s); err != nil {
-			t.Fatalf("decoded, but does not merge: %v", err)
-		}
-		if _, err := json.Marshal(sum); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-func ExampleMerge() {
-	type Stats struct {
-		Files stats.Counter       `json:"files"`
-		Owner stats.Group[uint32] `json:"owner"`
-	}
-	var worker1, worker2, all Stats
-	worker1.Files.Inc()
-	worker1.Owner.Add(0, 4096)
-	worker2.Files.Inc()
-	worker2.Owner.Add(1000, 12)
-	for _, w := range []*Stats{&worker1, &worker2} {
-		if err := stats.Merge(&all, w); err != nil {
-			fmt.Println(err)
-		}
-	}
-	out, _ := json.Marshal(all)
-	fmt.Println(string(out))
-	// Output: {"files":2,"owner":{"0":{"count":1,"bytes":4096},"1000":{"count":1,"bytes":12}}}
-}
-
-func BenchmarkAdd(b *testing.B) {
-	h := stats.NewHistogram(stats.SizeEdges...)
-	var c stats.Counter
-	var d stats.PerDepth
-	top := stats.NewTopN(100)
-	b.ReportAllocs()
-	size := int64(1)
-	for b.Loop() {
-		size = (size*1103515245 + 12345) & (1<<22 - 1)
-		c.Add(size)
-		d.Add(5, size)
-		h.Add(size, size)
-		top.Add(size, func() string { return "/path" })
 	}
 }
