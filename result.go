@@ -141,8 +141,7 @@ func (r *Result[S]) MarshalJSON() ([]byte, error) {
 		SkippedFiles:   t.SkippedFiles,
 		FailedFiles:    t.FailedFiles,
 		QueuedDirs:     t.QueuedDirs,
-		// A worker handles what it reads at once: on one machine no file waits.
-		QueuedFiles: 0,
+		QueuedFiles:    t.QueuedFiles,
 	}, r.Stats)
 	if err != nil {
 		return nil, err

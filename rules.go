@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"unsafe"
@@ -177,6 +178,31 @@ func (rs *rules) leavesOut(base, path string, rel int, isDir bool) bool {
 		if r.matches(s) {
 			return !r.include
 		}
+	}
+	return false
+}
+
+// prunes tells whether the rules leave out inner, or a directory on the way to
+// it, in a walk of outer, below which it lies.
+func (rs *rules) prunes(outer, inner string) bool {
+	rel := len(outer)
+	for rel < len(inner) && os.IsPathSeparator(inner[rel]) {
+		rel++
+	}
+	from := rel
+	for end := rel; end <= len(inner); end++ {
+		if end < len(inner) && !os.IsPathSeparator(inner[end]) {
+			continue
+		}
+		isDir := true
+		if end == len(inner) {
+			fi, err := os.Lstat(inner)
+			isDir = err == nil && fi.IsDir()
+		}
+		if rs.leavesOut(inner[from:end], filepath.ToSlash(inner[:end]), rel, isDir) {
+			return true
+		}
+		from = end + 1
 	}
 	return false
 }

@@ -110,12 +110,17 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	if r.o.Monitor != nil {
 		monitor = &r.o.Monitor.walk
 	}
+	var prunes func(outer, inner string) bool
+	if r.rules != nil {
+		prunes = r.rules.prunes
+	}
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)
 	}, &walk.Options{
 		Workers:       r.o.Workers,
 		OneFileSystem: r.o.OneFileSystem,
 		MaxDepth:      r.o.MaxDepth,
+		Prunes:        prunes,
 		Fields:        r.app.Fields,
 		FS:            r.o.FS,
 		Monitor:       monitor,

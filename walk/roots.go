@@ -37,7 +37,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		roots = append(roots, &root{path: clean(given), slash: slash, follow: slash || o.FollowRoots})
 	}
 	if len(roots) > 1 {
-		roots = p.withoutNested(roots, local)
+		roots = p.withoutNested(roots, local, o.Prunes)
 	}
 
 	// Look at all of them first: which are directories, and which are the same.
@@ -73,7 +73,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 
 // withoutNested drops roots that are given twice, and those that the walk of
 // another comes to.
-func (p *pool) withoutNested(roots []*root, local bool) []*root {
+func (p *pool) withoutNested(roots []*root, local bool, prunes func(outer, inner string) bool) []*root {
 	separator := "/"
 	if local {
 		separator = string(filepath.Separator)
@@ -92,7 +92,8 @@ func (p *pool) withoutNested(roots []*root, local bool) []*root {
 			outer.slash = outer.slash || r.slash
 			drop[r] = true
 			continue
-		case below(r.path, outer.path, separator) && p.comesTo(outer, r, local):
+		case below(r.path, outer.path, separator) && p.comesTo(outer, r, local) &&
+			(prunes == nil || !prunes(outer.path, r.path)):
 			p.log.Info("root lies below another: walked once", "root", r.path, "below", outer.path)
 			drop[r] = true
 			continue
@@ -106,7 +107,7 @@ func (p *pool) withoutNested(roots []*root, local bool) []*root {
 // its path, what a walk of inner would. If it does not tell, and inner is a
 // directory, it is known again by its identity.
 func (p *pool) comesTo(outer, inner *root, local bool) bool {
-	if local && !reaches(outer, inner) {
+	if !p.exists(inner.path) || local && !reaches(outer, inner) {
 		return false
 	}
 	if p.maxDepth == 0 && !p.oneFS {
@@ -126,6 +127,16 @@ func (p *pool) comesTo(outer, inner *root, local bool) bool {
 	from, err1 := p.device(outer.path, outer.follow)
 	to, err2 := p.device(parentOf(inner.path), true)
 	return err1 == nil && err2 == nil && (!p.oneFS || from == to)
+}
+
+// exists tells whether there is something at a path, be it a link to nothing.
+func (p *pool) exists(path string) bool {
+	h, err := p.opener(parentOf(path), true)
+	if err != nil {
+		return false
+	}
+	defer h.Close()
+	return h.Lstat(rawdir.MakeName(base(path)), FieldType, new(Stat)) == nil
 }
 
 // device is that of a directory.

@@ -98,6 +98,10 @@ type Options struct {
 	// FollowRoots follows a root that is a symbolic link. Without it only one
 	// that was given with a trailing slash is followed.
 	FollowRoots bool
+	// Prunes tells, of a root that lies below another, that the walk of the other
+	// will not come to it because Filter drops what leads there. nil: Filter drops
+	// no way to a root. Roots that a walk comes to anyway are left to it.
+	Prunes func(outer, inner string) bool
 	// Fields are those that Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields Fields
