@@ -2,7 +2,7 @@
 # Builds what is measured and what it is measured against, and runs the
 # benchmark. Arguments are passed on: -only list,audit -rounds 3 -o FILE ...
 set -euo pipefail
-cd "$(dirname "$0")"
+here=$(cd "$(dirname "$0")" && pwd)
 
 missing=()
 command -v fdfind >/dev/null || missing+=(fd-find)
@@ -22,7 +22,8 @@ dir=${HYDRA_BENCH_DIR:-/var/tmp/hydra-bench}
 bin=$dir/bin
 mkdir -p "$bin"
 export CGO_ENABLED=0
-cc -O2 -Wall -Wextra -o "$bin/yardstick" yardstick.c -lpthread
-go build -o "$bin/" ./cmd/...
-(cd .. && go build -o "$bin/" ./cmd/hydra)
+cc -O2 -Wall -Wextra -o "$bin/yardstick" "$here/yardstick.c" -lpthread
+cc -O2 -Wall -Wextra -o "$bin/rusage" "$here/rusage.c"
+(cd "$here" && go build -o "$bin/" ./cmd/...)
+(cd "$here/.." && go build -o "$bin/" ./cmd/hydra)
 exec "$bin/bench" -dir "$dir" -bin "$bin" "$@"

@@ -126,6 +126,21 @@ func (b *bench) run(ctx context.Context, only string) error {
 	return ctx.Err()
 }
 
+const intro = `# Performance
+
+This page is what the benchmark printed: ` + "`bench/run.sh -o docs/performance.md`" + `
+(` + "`make bench`" + ` prints the same). It makes the trees from a seed, builds the
+programs, runs them in turn, and fails if one of them fails or a count is wrong.
+
+The yardstick is a program in C, [bench/yardstick.c](../bench/yardstick.c), that
+does nothing but the system calls: openat, getdents64, and fstatat to audit. What
+Hydra takes beyond it is its own cost. List is package walk with a handler that
+counts types, audit is ` + "`hydra audit --json`" + `; the others run as their users
+would run them, and their output is thrown away. x is the time as a multiple of
+the first line's.
+
+`
+
 // machine says on what this was measured.
 func (b *bench) machine() {
 	first := func(argv ...string) string {
@@ -136,6 +151,7 @@ func (b *bench) machine() {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 		return line
 	}
+	fmt.Fprint(b.out, intro)
 	fmt.Fprintf(b.out, "Measured %s on %d cores, %s, %s, %s; %s; %s; %s. Medians of %d runs in turn, warm cache unless said.\n\n",
 		time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), first("uname", "-sr"), first("stat", "-f", "-c", "%T", b.dir),
 		runtime.Version(), first("fdfind", "--version"), first("bfs", "--version"), first("find", "--version"), b.rounds)

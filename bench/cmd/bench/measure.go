@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -29,31 +27,37 @@ type run struct {
 	counted   string
 }
 
-// once runs a program and measures it as the system accounts for it.
-func (p *program) once() (run, error) {
+// once runs a program and measures it by the program rusage.
+func (b *bench) once(p *program) (run, error) {
 	if p.before != nil {
 		if err := p.before(); err != nil {
 			return run{}, fmt.Errorf("prepare %s: %w", p.name, err)
 		}
 	}
-	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	used, err := os.CreateTemp("", "hydra-bench-")
+	if err != nil {
+		return run{}, err
+	}
+	defer os.Remove(used.Name())
+	defer used.Close()
+	cmd := exec.Command(b.bins.path("rusage"), append([]string{used.Name()}, p.argv...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if p.counts != nil {
 		cmd.Stdout = &stdout
 	}
-	start := time.Now()
-	err := cmd.Run()
-	r := run{wall: time.Since(start)}
-	if err != nil {
-		return r, fmt.Errorf("%s: %w: %s", strings.Join(p.argv, " "), err, strings.TrimSpace(stderr.String()))
+	if err := cmd.Run(); err != nil {
+		return run{}, fmt.Errorf("%s: %w: %s", strings.Join(p.argv, " "), err, strings.TrimSpace(stderr.String()))
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return r, errors.New("the system does not tell what a process used")
+	var wall, user, system, peak int64
+	if _, err := fmt.Fscan(used, &wall, &user, &system, &peak); err != nil {
+		return run{}, fmt.Errorf("what %s used: %w", p.name, err)
 	}
-	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	r.peak = usage.Maxrss << 10
+	r := run{
+		wall: time.Duration(wall) * time.Microsecond,
+		cpu:  time.Duration(user+system) * time.Microsecond,
+		peak: peak << 10,
+	}
 	if p.counts == nil {
 		return r, nil
 	}
@@ -92,7 +96,7 @@ func median(runs []run, of func(run) float64) float64 {
 
 // compare runs programs in turn, A B C A B C ..., after a round that does not
 // count if warm is set.
-func compare(programs []program, rounds int, warm bool) ([]result, error) {
+func (b *bench) compare(programs []program, rounds int, warm bool) ([]result, error) {
 	results := make([]result, len(programs))
 	first := 0
 	if warm {
@@ -105,7 +109,7 @@ func compare(programs []program, rounds int, warm bool) ([]result, error) {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "\r\x1b[Kround %d of %d: %s", round+1, rounds, p.name)
-			r, err := p.once()
+			r, err := b.once(p)
 			if err != nil {
 				fmt.Fprintln(os.Stderr)
 				return nil, err

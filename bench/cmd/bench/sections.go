@@ -35,7 +35,7 @@ func (b *bench) realistic(ctx context.Context, j job, title string, limit float6
 		b.bins.yardstick(j, 1, path, m),
 		b.bins.hydra(j, 1, path, m),
 	}, peers...)
-	results, err := compare(programs, b.rounds, true)
+	results, err := b.compare(programs, b.rounds, true)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (b *bench) huge(ctx context.Context) error {
 		return err
 	}
 	peers := b.bins.peers(audit, path)
-	results, err := compare(append([]program{
+	results, err := b.compare(append([]program{
 		b.bins.yardstick(audit, 1, path, m),
 		b.bins.hydra(audit, 1, path, m),
 		b.bins.hydra(audit, 2, path, m),
@@ -80,7 +80,7 @@ func (b *bench) chain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	results, err := compare([]program{
+	results, err := b.compare([]program{
 		b.bins.yardstick(list, 2, path, m),
 		b.bins.hydra(list, 2, path, m),
 		b.bins.hydra(audit, 2, path, m),
@@ -158,7 +158,7 @@ func (b *bench) cold(ctx context.Context) error {
 	for i := range programs {
 		programs[i].before = drop
 	}
-	results, err := compare(programs, min(b.rounds, 3), false)
+	results, err := b.compare(programs, min(b.rounds, 3), false)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (b *bench) slow(ctx context.Context) error {
 		p.rounds = 1 // each is long
 		programs = append(programs, p)
 	}
-	results, err := compare(programs, rounds, false)
+	results, err := b.compare(programs, rounds, false)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (b *bench) slow(ctx context.Context) error {
 		return err
 	}
 	p := b.bins.hydra(audit, 0, mount, nil)
-	if _, err := p.once(); err != nil {
+	if _, err := b.once(&p); err != nil {
 		return err
 	}
 	after, err := fs.operations()
