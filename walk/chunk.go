@@ -21,6 +21,11 @@ const (
 	splitAfter = time.Millisecond
 	// shareEvery is after how many calls a worker shares its counters.
 	shareEvery = 256
+	// yieldEvery is after how many calls a worker calls the scheduler: some
+	// milliseconds if all is cached. It would be interrupted after ten, and go on
+	// on another thread, where no cache knows it; and the runtime's monitor, which
+	// does that, would run all the time to look for a thread that is in a call.
+	yieldEvery = 4096
 )
 
 // read reads d from where its cursor is, as long as this worker holds that.
@@ -60,9 +65,7 @@ func (w *worker) read(ctx context.Context, d *Dir) {
 			r.parts.Add(-1)
 		}
 		w.queueSubs(d)
-		if w.ops >= w.shareAt {
-			w.share()
-		}
+		w.breathe()
 	}
 	w.endPart(ctx, d)
 }

@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ type worker struct {
 
 	showAt   int64 // ops at which the number of calls is shown next
 	shareAt  int64 // ops at which the counters are shared next
+	yieldAt  int64 // ops at which the scheduler is called next
 	sharedMu sync.Mutex
 	shared   Totals       // c as it was after the last chunk
 	progress atomic.Int64 // ops as it was a moment ago
@@ -82,9 +84,7 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 		default:
 			w.read(ctx, t.dir)
 		}
-		if w.ops >= w.shareAt {
-			w.share()
-		}
+		w.breathe()
 	}
 	w.reopened.close(w.p)
 	if f, ok := h.(Flusher); ok {
@@ -107,6 +107,18 @@ func (w *worker) called() {
 func (w *worker) show() {
 	w.progress.Store(w.ops)
 	w.showAt = w.ops + 4
+}
+
+// breathe is called between chunks: it does what is due now and then.
+func (w *worker) breathe() {
+	if w.ops < w.shareAt {
+		return
+	}
+	w.share()
+	if w.ops >= w.yieldAt {
+		w.yieldAt = w.ops + yieldEvery
+		runtime.Gosched()
+	}
 }
 
 // share lets the others see the counters.
