@@ -4,6 +4,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
 
 	"github.com/hydrawalk/hydra"
@@ -87,7 +88,7 @@ func (a *auditor) File(_ context.Context, e *walk.Entry) error {
 			depth := max(e.Depth()-1, 0)
 			s.Size.Add(st.Size)
 			s.SizeInBlocks.Add(blocks)
-			s.Allocated.Add(st.Blocks * 512)
+			s.Allocated.Add(st.Allocated())
 			s.FilesPerDepth.Add(depth, 1)
 			s.SizePerDepth.Add(depth, st.Size)
 			s.SizeInBlocksPerDepth.Add(depth, blocks)
@@ -96,7 +97,7 @@ func (a *auditor) File(_ context.Context, e *walk.Entry) error {
 			return nil
 		}
 	}
-	if e.Type()&symlink != 0 {
+	if e.Type()&fs.ModeSymlink != 0 {
 		s.Symlinks.Inc()
 	}
 	return walk.SkipFile
@@ -110,6 +111,11 @@ func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
 	s, depth, n := a.stats, d.Depth(), d.Counts()
 	s.DepthTotal.Add(int64(depth))
 	s.DirsPerDepth.Add(depth, 1)
+	// So that all arrays per depth are of one length, also if no directory at
+	// this depth holds a file.
+	s.FilesPerDepth.Add(depth, 0)
+	s.SizePerDepth.Add(depth, 0)
+	s.SizeInBlocksPerDepth.Add(depth, 0)
 	s.MaxDepth.See(int64(depth))
 	s.MaxWidth.See(n.Dirs)
 	if n.Dirs > 0 {

@@ -2,12 +2,9 @@ package audit
 
 import (
 	"encoding/json"
-	"io/fs"
 
 	"github.com/hydrawalk/hydra/stats"
 )
-
-const symlink = fs.ModeSymlink
 
 // Stats are the statistics of an audit. Sizes are bytes of regular files. What
 // is counted per depth of a directory counts files where they are listed; a root
@@ -63,7 +60,7 @@ type Averages struct {
 	FileSize         float64 `json:"average_file_size"`
 	FileSizeInBlocks float64 `json:"average_file_size_block"`
 	Depth            float64 `json:"average_directory_depth"`
-	Width            float64 `json:"average_directory_width"` // subdirectories of those that have one
+	Width            float64 `json:"average_directory_width"` // (directories - 1) / those that have a subdirectory
 
 	FileSizePerDepth         []float64 `json:"average_file_size_per_dir_depth"`
 	FileSizeInBlocksPerDepth []float64 `json:"average_file_size_block_per_dir_depth"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -33,8 +34,10 @@ func summarize(w io.Writer, r *hydra.Result[Stats]) error {
 	number("Not read", t.FailedDirs+t.FailedFiles, fmt.Sprintf("%s of them directories", humanize.Comma(t.FailedDirs)))
 
 	b.WriteByte('\n')
-	fmt.Fprintf(&b, "%-16s%15s   average file %s\n", "Size", size(int64(s.Size)), size(int64(avg.FileSize)))
-	fmt.Fprintf(&b, "%-16s%15s   on disk\n", "Allocated", size(int64(s.Allocated)))
+	fmt.Fprintf(&b, "%-16s%15s   average file %s\n", "Size", size(int64(s.Size)), size(int64(s.Size)/max(s.Files(), 1)))
+	if runtime.GOOS != "windows" { // there it is not known
+		fmt.Fprintf(&b, "%-16s%15s   on disk\n", "Allocated", size(int64(s.Allocated)))
+	}
 	fmt.Fprintf(&b, "%-16s%15s   each file rounded up\n", "In "+size(int64(s.BlockSize))+" blocks", size(int64(s.SizeInBlocks)))
 
 	if s.Files() > 0 {
@@ -53,13 +56,12 @@ const barWidth = 15
 func chart(b *bytes.Buffer, h *stats.Histogram) {
 	edges, bins := h.Edges(), h.Bins()
 	first, last := len(bins), 0
-	var files, bytes int64
+	var all stats.Bin
 	for i, bin := range bins {
 		if bin.Count > 0 {
 			first, last = min(first, i), i
 		}
-		files += bin.Count
-		bytes += bin.Bytes
+		all.Add(bin.Count, bin.Bytes)
 	}
 	line := func(columns ...any) {
 		text := fmt.Sprintf("%-10s %13s %-*s  %10s %s", columns...)
@@ -67,8 +69,8 @@ func chart(b *bytes.Buffer, h *stats.Histogram) {
 	}
 	line("File size", "Files", 6+barWidth, "", "Size", "")
 	for i := first; i <= last; i++ {
-		line(binName(edges, i), humanize.Comma(bins[i].Count), 6+barWidth, share(bins[i].Count, files),
-			size(bins[i].Bytes), share(bins[i].Bytes, bytes))
+		line(binName(edges, i), humanize.Comma(bins[i].Count), 6+barWidth, share(bins[i].Count, all.Count),
+			size(bins[i].Bytes), share(bins[i].Bytes, all.Bytes))
 	}
 }
 
@@ -114,8 +116,5 @@ func bar(part, whole int64) string {
 
 // size is a number of bytes for people, in units of 1024.
 func size(n int64) string {
-	if n < 0 {
-		return fmt.Sprint(n) // a sum that wrapped around
-	}
-	return strings.Replace(humanize.IBytes(uint64(n)), ".0 ", " ", 1)
+	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
 }
