@@ -24,6 +24,9 @@ type counts struct {
 type counter struct{ *counts }
 
 func (c counter) File(_ context.Context, e *walk.Entry) error {
+	if !e.Type().IsRegular() {
+		return walk.SkipFile
+	}
 	st, err := e.Stat()
 	if err == nil {
 		c.Extensions.Add(path.Ext(e.Name()), st.Size)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -30,6 +31,9 @@ func TestTheProgramRuns(t *testing.T) {
 		}
 	}
 	tree := filepath.Join(dir, "tree")
+	if err := os.Symlink("a.go", filepath.Join(tree, "link.go")); err != nil && runtime.GOOS != "windows" {
+		t.Fatal(err)
+	}
 	out, err := exec.Command("extensions", "run", "--json", tree).Output()
 	if err != nil {
 		t.Fatal(err)
