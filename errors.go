@@ -121,6 +121,9 @@ func (l *errorLog) write(item *ErrorItem) {
 		return
 	}
 	line, err := json.Marshal(errorJSON{Op: item.Op, Path: stats.PathOf(item.Path), Error: item.Error})
+	if err == nil && len(line) >= l.out.Available() {
+		err = l.out.Flush() // whole lines, also if the process is killed
+	}
 	if err == nil {
 		_, err = l.out.Write(append(line, '\n'))
 	}

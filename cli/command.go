@@ -41,6 +41,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		c.settle(from)
 		if err := c.check(); err != nil {
 			return err
 		}
@@ -86,7 +87,7 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 	}
 	defer logs.close()
 	for flag, origin := range from {
-		if origin != "flag" {
+		if origin != originFlag {
 			c.log.Debug("setting", "flag", flag, "from", origin)
 		}
 	}
@@ -98,28 +99,34 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 		return err
 	}
 	o.Logger = logs.logger
-	var errorsFile *os.File
+	var list *errorsFile
 	if c.errors != "" {
-		if errorsFile, err = os.Create(c.errors); err != nil {
+		if list, err = openErrorsFile(c.errors); err != nil {
 			return fmt.Errorf("--errors: %w", err)
 		}
-		o.Errors = errorsFile
+		o.Errors = list
 	}
 
 	doc, sigs, err := c.walk(ctx, runner, paths, o, logs)
 	defer sigs.close()
-	if errorsFile != nil {
-		err = errors.Join(err, errorsFile.Close())
+	if list != nil {
+		err = errors.Join(err, list.close(doc != nil))
 	}
-	if doc == nil {
-		return err // a UsageError, or nothing was walked
+	var usage *hydra.UsageError
+	switch {
+	case doc == nil && errors.As(err, &usage):
+		return err
+	case doc == nil:
+		return failed(err)
 	}
 	c.code = exitCode(doc.Common(), err)
 	if printErr := c.print(doc); printErr != nil {
 		if isClosedPipe(printErr) {
 			return printErr
 		}
-		c.code = max(c.code, exitFailed)
+		if c.code == exitComplete || c.code == exitErrors {
+			c.code = exitFailed
+		}
 		err = errors.Join(err, fmt.Errorf("the result could not be printed: %w", printErr))
 	}
 	c.tell(doc.Common(), err)
@@ -131,8 +138,8 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options, logs *logs) (hydra.Document, *signals, error) {
 	ran := make(chan struct{})
 	abort := func(code int) {
-		c.screen.draw("")
 		c.target.discard()
+		c.screen.leave()
 		os.Exit(code)
 	}
 	ctx, sigs := watch(ctx, c.screen, c.title, ran, abort, logs.reopener())
@@ -155,7 +162,7 @@ func exitCode(o *hydra.Outcome, err error) int {
 	var sig *interruption
 	var limit *hydra.ErrorLimit
 	switch {
-	case o.State == hydra.Interrupted && errors.As(err, &sig):
+	case errors.As(err, &sig):
 		return sig.exitCode()
 	case o.State == hydra.Interrupted, errors.As(err, &limit):
 		return exitUnfinished
@@ -190,7 +197,7 @@ func (c *call) tell(o *hydra.Outcome, err error) {
 	switch {
 	case err != nil:
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			fmt.Fprintf(c.screen, "%s: %s\n", c.title, line)
+			fmt.Fprintf(c.screen, "%s: %s\n", c.title, escaped(line))
 		}
 	case !o.IsComplete() && !c.quiet && (c.format.value == "json" || c.target.set()):
 		fmt.Fprintf(c.screen, "%s: %s\n", c.title, shortcoming(o))

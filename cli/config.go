@@ -29,7 +29,8 @@ import (
 const envPrefix = "HYDRA_"
 
 // onlyFlags belong to one call, not to a configuration.
-var onlyFlags = []string{"help", "path-file", "null", "output", "errors"}
+// json is another word for a format.
+var onlyFlags = []string{"help", "path-file", "null", "output", "errors", "json"}
 
 func configurable(f *pflag.Flag) bool { return !slices.Contains(onlyFlags, f.Name) }
 
@@ -75,8 +76,8 @@ func (e *configError) Error() string {
 	return fmt.Sprintf("%s:%d: %v", e.file, e.line, e.err)
 }
 
-// readConfigs reads the files that are there. flags are those of each command;
-// what all have may stand outside of a section.
+// readConfigs reads the files that are there. flags are those of each command,
+// which has a section; what every command has may stand outside of them.
 func readConfigs(files []string, flags map[string]*pflag.FlagSet) ([]*config, error) {
 	var configs []*config
 	for _, file := range files {
@@ -106,22 +107,21 @@ func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet) (*co
 		return c, nil // nothing but comments
 	}
 	top := doc.Content[0]
-	everywhere := func(key string) bool {
-		for _, set := range flags {
-			if f := set.Lookup(key); f == nil || !configurable(f) {
-				return false
-			}
-		}
-		return true
+	general := pflag.NewFlagSet("", pflag.ContinueOnError)
+	newCommon().define(general)
+	in := func(set *pflag.FlagSet) func(key string) bool {
+		return func(key string) bool { f := set.Lookup(key); return f != nil && configurable(f) }
 	}
 	var err error
-	c.general, err = parseSection(file, top, everywhere, func(name string, section *yaml.Node) (bool, error) {
+	c.general, err = parseSection(file, top, in(general), func(name string, section *yaml.Node) (bool, error) {
 		set := flags[name]
 		if set == nil {
 			return false, nil
 		}
-		known := func(key string) bool { f := set.Lookup(key); return f != nil && configurable(f) }
-		settings, err := parseSection(file, section, known, nil)
+		if _, twice := c.sections[name]; twice {
+			return true, &configError{file, section.Line, fmt.Errorf("there are two sections %s", name)}
+		}
+		settings, err := parseSection(file, section, in(set), nil)
 		c.sections[name] = settings
 		return true, err
 	})
@@ -160,7 +160,7 @@ func parseSection(file string, node *yaml.Node, known func(string) bool, sub fun
 			items = value.Content
 		}
 		for _, item := range items {
-			if item.Kind != yaml.ScalarNode {
+			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
 				return nil, &configError{file, item.Line, fmt.Errorf("%s: a value is expected", key.Value)}
 			}
 			s.values = append(s.values, item.Value)
@@ -169,6 +169,9 @@ func parseSection(file string, node *yaml.Node, known func(string) bool, sub fun
 	}
 	return settings, nil
 }
+
+// originFlag is the origin of what was given on the command line.
+const originFlag = "flag"
 
 // origins tells where the value of each flag of a command comes from; what is
 // not in it is a default.
@@ -184,7 +187,7 @@ func configure(command string, flags *pflag.FlagSet, getenv func(string) string,
 			return
 		}
 		if f.Changed {
-			from[f.Name] = "flag"
+			from[f.Name] = originFlag
 			return
 		}
 		s, ok := lookup(command, f.Name, getenv, configs)

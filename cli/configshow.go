@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,15 +26,16 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Print all settings as a config.yaml",
 		Long: `Print the settings that apply when no flags are given, in the form of a
 config.yaml. The first place that sets something wins: flags, variables
-HYDRA_NAME (as HYDRA_MAX_DEPTH for --max-depth), then the files
+HYDRA_NAME (as HYDRA_MAX_DEPTH for --max-depth; of a list, each value on a
+line of its own), then the files
 
 ` + indented(p.configFiles) + `
 Settings of one command stand in a section with its name.`,
 		Example: `  # what applies, and where it comes from
   ` + p.name + ` config show --origin
 
-  # begin a configuration of your own
-  ` + p.name + ` config show > ~/.config/hydra/config.yaml`,
+  # begin a configuration of your own, to be looked through and put in its place
+  ` + p.name + ` config show > config.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return p.showConfig(p.stdout, origin) },
 	}
@@ -81,10 +83,7 @@ func (p *program) showConfig(w io.Writer, origin bool) error {
 	}
 	e := yaml.NewEncoder(w)
 	e.SetIndent(2)
-	if err := e.Encode(doc); err != nil {
-		return err
-	}
-	return e.Close()
+	return failed(errors.Join(e.Encode(doc), e.Close()))
 }
 
 // addSetting appends a flag to a mapping and returns its value as a text.

@@ -57,7 +57,7 @@ func (c *common) define(f *pflag.FlagSet) {
 	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories `N` levels below PATH; 0 enters all")
 	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
-	f.BoolVarP(&c.null, "null", "0", false, "items of the lists that are read end with NUL, not with a newline")
+	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
 
 	f.IntVarP(&c.workers, "workers", "j", 0, "read `N` directories at a time; 0 finds a good number by itself")
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
@@ -91,6 +91,18 @@ func (c *common) complete(cmd *cobra.Command) {
 		if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
 			panic(err) // a flag that is not defined
 		}
+	}
+}
+
+// settle lets flags that were given win over settings with other names that
+// contradict them.
+func (c *common) settle(from origins) {
+	given := func(flag string) bool { return from[flag] == originFlag }
+	if !given("quiet") && (given("verbose") || given("progress")) {
+		c.quiet = false
+	}
+	if !given("log-level") && (given("verbose") || given("quiet")) {
+		c.logLevel = ""
 	}
 }
 

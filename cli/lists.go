@@ -34,8 +34,9 @@ type givenRule struct {
 
 func (l *ruleList) flag(kind ruleKind) *ruleFlag { return &ruleFlag{l, kind} }
 
-// read is the whole list, with the files that it names. Their items end with
-// NUL if null is set.
+// read is the whole list, with the files that it names. With null set, their
+// items may end with NUL: hardly a glob has a newline in it, and the files of a
+// configuration do not know how paths are read.
 func (l *ruleList) read(null bool) ([]hydra.Rule, error) {
 	var rules []hydra.Rule
 	for _, g := range append(l.lower[:len(l.lower):len(l.lower)], l.given...) {
@@ -43,7 +44,11 @@ func (l *ruleList) read(null bool) ([]hydra.Rule, error) {
 			rules = append(rules, hydra.Rule{Glob: g.text, Include: g.kind == includeGlob})
 			continue
 		}
-		lines, err := readList(g.text, null, nil)
+		text, err := readFile(g.text, nil)
+		if err != nil {
+			return nil, fmt.Errorf("--exclude-from: %w", err)
+		}
+		lines, err := split(g.text, text, null && bytes.IndexByte(text, 0) >= 0)
 		if err != nil {
 			return nil, fmt.Errorf("--exclude-from: %w", err)
 		}
@@ -102,19 +107,17 @@ func (f *ruleFlag) String() string {
 	return strings.Join(f.values(), ",")
 }
 
-// readList reads the items of a file; "-" is stdin, if there is one. Empty items
-// are left out; blanks belong to their item.
-func readList(file string, null bool, stdin io.Reader) ([]string, error) {
-	var all []byte
-	var err error
+// readFile reads a file; "-" is stdin, if there is one.
+func readFile(file string, stdin io.Reader) ([]byte, error) {
 	if file == "-" && stdin != nil {
-		all, err = io.ReadAll(stdin)
-	} else {
-		all, err = os.ReadFile(file)
+		return io.ReadAll(stdin)
 	}
-	if err != nil {
-		return nil, err
-	}
+	return os.ReadFile(file)
+}
+
+// split returns the items of a file. Empty ones are left out; blanks belong to
+// their item.
+func split(file string, all []byte, null bool) ([]string, error) {
 	end := byte('\n')
 	if null {
 		end = 0
@@ -134,7 +137,11 @@ func readList(file string, null bool, stdin io.Reader) ([]string, error) {
 func (c *common) paths(args []string, stdin io.Reader) ([]string, error) {
 	paths := append([]string(nil), args...)
 	for _, file := range c.pathFiles {
-		items, err := readList(file, c.null, stdin)
+		text, err := readFile(file, stdin)
+		if err != nil {
+			return nil, fmt.Errorf("--path-file: %w", err)
+		}
+		items, err := split(file, text, c.null)
 		if err != nil {
 			return nil, fmt.Errorf("--path-file: %w", err)
 		}

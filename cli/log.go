@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/hydrawalk/hydra"
@@ -37,19 +35,6 @@ func (l levels) parse(text string) error {
 		l[name] = parsed
 	}
 	return nil
-}
-
-// String is what parse reads as the same levels.
-func (l levels) String() string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(l)) {
-		level := strings.ToLower(l[name].String())
-		if name != "" {
-			level = name + "=" + level
-		}
-		parts = append(parts, level)
-	}
-	return strings.Join(parts, ",")
 }
 
 // namedHandler is a slog.Handler with a level per name. The name comes with the

@@ -80,12 +80,17 @@ func (p *program) run(args []string) int {
 	case isClosedPipe(err):
 		return exitPipe
 	}
+	var f *failure
+	if errors.As(err, &f) {
+		fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), escaped(err.Error()))
+		return exitFailed
+	}
 	try := cmd.CommandPath() + " --help"
 	var hint *hintError
 	if errors.As(err, &hint) {
 		try = hint.try
 	}
-	fmt.Fprintf(p.screen, "%s: %s. Try `%s`\n", cmd.CommandPath(), err, try)
+	fmt.Fprintf(p.screen, "%s: %s. Try `%s`\n", cmd.CommandPath(), escaped(err.Error()), escaped(try))
 	return exitUsage
 }
 
@@ -127,7 +132,41 @@ wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
 	}
 	root.Example = strings.Join(examples, "\n\n")
 	root.AddCommand(p.configCommand(), p.versionCommand())
+	strictHelp(root)
 	return root
+}
+
+// strictHelp makes it an error to ask for help about what there is not.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic(err)
+	}
+	help.Run = nil
+	help.RunE = func(_ *cobra.Command, args []string) error {
+		about, unknown, err := root.Find(args)
+		if err != nil {
+			return err
+		}
+		if len(unknown) > 0 {
+			return unknownCommand(about, unknown[0])
+		}
+		return about.Help()
+	}
+}
+
+// failure is an error for which nothing is wrong with the call.
+type failure struct{ error }
+
+func (f *failure) Unwrap() error { return f.error }
+
+// failed makes a failure of an error, if there is one.
+func failed(err error) error {
+	if err != nil {
+		err = &failure{err}
+	}
+	return err
 }
 
 // hintError is a usage error for which there is better advice than to read the

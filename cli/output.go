@@ -52,6 +52,8 @@ func (t *target) probe(path string) error {
 	}
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
+	} else if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		path = behindLinks(path)
 	}
 	t.path = path
 	switch st, err := os.Stat(path); {
@@ -68,6 +70,22 @@ func (t *target) probe(path string) error {
 	f.Close()
 	t.discard()
 	return nil
+}
+
+// behindLinks is where a path leads to which nothing is yet.
+func behindLinks(path string) string {
+	const most = 40 // as Linux follows
+	for range most {
+		to, err := os.Readlink(path)
+		if err != nil {
+			break // no link, or the path is wrong: who opens it finds out
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	return path
 }
 
 // create creates the file under its other name.
@@ -101,11 +119,7 @@ func (t *target) discard() {
 
 func (t *target) write(write func(io.Writer) error) error {
 	if t.direct {
-		f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(buffered(f, write), f.Close())
+		return t.overwrite(write)
 	}
 	f, err := t.create()
 	if err != nil {
@@ -122,13 +136,37 @@ func (t *target) write(write func(io.Writer) error) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
+	if err := t.rename(); err != nil {
+		// A file that is a mount point, as in a container, or is somebody else's
+		// in a directory like /tmp, can not be replaced, but perhaps written to.
+		if t.overwrite(write) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *target) rename() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := os.Rename(t.temp, t.path); err != nil {
+	err := os.Rename(t.temp, t.path)
+	if err == nil {
+		t.temp = ""
+	}
+	return err
+}
+
+// overwrite writes into the file as it is.
+func (t *target) overwrite(write func(io.Writer) error) error {
+	flags := os.O_WRONLY
+	if !t.direct {
+		flags |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(t.path, flags, 0)
+	if err != nil {
 		return err
 	}
-	t.temp = ""
-	return nil
+	return errors.Join(buffered(f, write), f.Close())
 }
 
 func buffered(w io.Writer, write func(io.Writer) error) error {
@@ -137,4 +175,46 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 		return err
 	}
 	return b.Flush()
+}
+
+// errorsFile is the list of all errors. What it held before stays there until
+// the first one is written: the call may turn out to be a wrong one.
+type errorsFile struct {
+	f     *os.File
+	begun bool
+}
+
+func openErrorsFile(path string) (*errorsFile, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &errorsFile{f: f}, nil
+}
+
+func (e *errorsFile) begin() error {
+	if e.begun {
+		return nil
+	}
+	e.begun = true
+	if st, err := e.f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return err // a pipe holds nothing
+	}
+	return e.f.Truncate(0)
+}
+
+func (e *errorsFile) Write(p []byte) (int, error) {
+	if err := e.begin(); err != nil {
+		return 0, err
+	}
+	return e.f.Write(p)
+}
+
+// close closes it; walked says that the list is that of a walk, even if empty.
+func (e *errorsFile) close(walked bool) error {
+	var err error
+	if walked {
+		err = e.begin()
+	}
+	return errors.Join(err, e.f.Close())
 }

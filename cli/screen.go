@@ -65,6 +65,17 @@ func (s *screen) draw(lines string) {
 	s.lines = lines
 }
 
+// leave takes away what is drawn before the process ends, unless somebody is
+// writing: that may take for ever.
+func (s *screen) leave() {
+	if s.mu.TryLock() {
+		defer s.mu.Unlock()
+		if s.lines != "" {
+			_, _ = io.WriteString(s.w, s.erase())
+		}
+	}
+}
+
 // width is the number of columns.
 func (s *screen) width() int {
 	if w, _, err := term.GetSize(s.fd); err == nil && w > 0 {

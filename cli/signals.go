@@ -81,8 +81,12 @@ func watch(parent context.Context, screen *screen, title string, ran <-chan stru
 				if ctx.Err() != nil {
 					abort(why.exitCode())
 				}
-				fmt.Fprintf(screen, "%s: %s: ending with what is in hand; once more ends at once\n", title, signalName(why.sig))
 				cancel(why)
+				// Standard error may be a pipe that nobody reads: the next signal
+				// must not wait for it.
+				w.wg.Go(func() {
+					fmt.Fprintf(screen, "%s: %s: ending with what is in hand; once more ends at once\n", title, signalName(why.sig))
+				})
 			}
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/hydrawalk/hydra"
 )
@@ -130,6 +131,24 @@ func printable(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
+}
+
+// escaped is a message as it may be shown on a terminal: it may hold a name, with
+// any bytes in it.
+func escaped(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, "\\x%02x", text[i])
+		case unicode.IsPrint(r) || r == '\n':
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
 
 // seconds is a duration for people.

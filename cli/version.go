@@ -21,7 +21,7 @@ func (p *program) versionCommand() *cobra.Command {
 					_, err = fmt.Fprintf(p.stdout, "%s %s\n", info.Name, info.Version)
 				}
 			}
-			return err
+			return failed(err)
 		},
 	}
 }

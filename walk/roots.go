@@ -107,7 +107,7 @@ func (p *pool) withoutNested(roots []*root, local bool, prunes func(outer, inner
 // its path, what a walk of inner would. If it does not tell, and inner is a
 // directory, it is known again by its identity.
 func (p *pool) comesTo(outer, inner *root, local bool) bool {
-	if !p.exists(inner.path) || local && !reaches(outer, inner) {
+	if !p.lists(outer.path, inner.path) || local && !reaches(outer, inner) {
 		return false
 	}
 	if p.maxDepth == 0 && !p.oneFS {
@@ -129,14 +129,27 @@ func (p *pool) comesTo(outer, inner *root, local bool) bool {
 	return err1 == nil && err2 == nil && (!p.oneFS || from == to)
 }
 
-// exists tells whether there is something at a path, be it a link to nothing.
-func (p *pool) exists(path string) bool {
-	h, err := p.opener(parentOf(path), true)
-	if err != nil {
-		return false
+// lists tells whether all directories from outer down to inner can be read, and
+// inner is there, be it a link to nothing. A directory need not be readable for
+// what is in it to be.
+func (p *pool) lists(outer, inner string) bool {
+	for at := inner; at != outer; {
+		dir := parentOf(at)
+		if dir == at {
+			break
+		}
+		h, err := p.opener(dir, true)
+		if err != nil {
+			return false
+		}
+		err = h.Lstat(rawdir.MakeName(base(at)), FieldType, new(Stat))
+		h.Close()
+		if err != nil {
+			return false
+		}
+		at = dir
 	}
-	defer h.Close()
-	return h.Lstat(rawdir.MakeName(base(path)), FieldType, new(Stat)) == nil
+	return true
 }
 
 // device is that of a directory.

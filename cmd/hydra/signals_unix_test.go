@@ -249,6 +249,13 @@ func TestAFullDiskIsAFailure(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), "the result could not be printed") {
 		t.Errorf("exit code %d, it said %q", code, stderr.String())
 	}
+	// That the result is lost counts for more than what could not be read.
+	cmd = exec.Command("hydra", "audit", "--json", t.TempDir(), "/nonexistent")
+	cmd.Stdout, cmd.Stderr = full, io.Discard
+	_ = cmd.Run() // the code is what counts
+	if code := cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
 	// A list of errors that is not whole fails the run too, but the result comes.
 	var stdout strings.Builder
 	cmd = exec.Command("hydra", "audit", "--json", "--errors", "/dev/full", t.TempDir(), "/nonexistent")
