@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -340,7 +341,7 @@ func TestAProcessThatDiesWithAHungCallLeavesNoMount(t *testing.T) {
 			go os.ReadDir(m.Path("d"))
 		}
 		<-hang.Reached()
-		fmt.Println("\n" + m.Root)
+		fmt.Printf("\n%s\n%d\n", m.Root, m.GuardPID())
 		select {}
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
@@ -352,10 +353,14 @@ func TestAProcessThatDiesWithAHungCallLeavesNoMount(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	root := ""
-	for lines := bufio.NewScanner(out); root == "" && lines.Scan(); {
+	root, guard := "", 0
+	for lines := bufio.NewScanner(out); guard == 0 && lines.Scan(); {
 		if line := lines.Text(); strings.HasPrefix(line, "/") {
 			root = line
+		} else if root != "" {
+			if guard, err = strconv.Atoi(line); err != nil {
+				t.Fatal(err)
+			}
 		} else if strings.Contains(line, "FUSE") {
 			t.Log(line)
 		}
@@ -368,18 +373,23 @@ func TestAProcessThatDiesWithAHungCallLeavesNoMount(t *testing.T) {
 		t.Skip("the child could not mount")
 	}
 	// Wait returned, so the guard has ended the requests; the rest of its work
-	// is to detach, and it has a moment for that.
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
+	// is to detach.
+	if fd, err := unix.PidfdOpen(guard, 0); err == nil {
+		ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for {
+			if n, err := unix.Poll(ended, 60_000); err == unix.EINTR {
+				continue
+			} else if err != nil || n == 0 {
+				t.Errorf("the guard did not end: %v", err)
+			}
+			break
+		}
+		unix.Close(fd)
+	} else if err != unix.ESRCH {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	for mounted(t, root) {
-		// The kernel tells when the table of mounts changes.
-		poll := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLPRI}}
-		if n, err := unix.Poll(poll, 20_000); err != nil && err != unix.EINTR || n == 0 && err == nil {
-			t.Fatalf("%s is still mounted: %v", root, err)
-		}
+	if mounted(t, root) {
+		t.Errorf("%s is still mounted", root)
 	}
 	if err := os.RemoveAll(filepath.Dir(filepath.Dir(root))); err != nil { // what its TempDir left
 		t.Error(err)

@@ -20,8 +20,9 @@ const Everywhere = "\x00"
 
 // Mounted is a mounted file system. Its methods may be called by any goroutine.
 type Mounted struct {
-	Root string // where it is mounted
-	s    *server
+	Root  string // where it is mounted
+	s     *server
+	guard *guard
 }
 
 // Mount mounts a tree for as long as the test runs, or skips the test where
@@ -58,6 +59,7 @@ func Mount(t testing.TB, tree Tree) *Mounted {
 		unmount(m.Root)
 		t.Fatal("faultfs: ", err)
 	}
+	m.guard = g
 	go server.Serve() // ends with the mount, which the cleanup waits for
 	t.Cleanup(func() {
 		m.s.rules.releaseAll()
@@ -128,48 +130,61 @@ func unmount(dir string) error {
 
 // guard is a process that unmounts when this one dies. The kernel would not: a
 // thread that waits for an answer of the file system can not end before its own
-// process gives that answer.
+// process gives that answer, and holds all that this process had open.
+//
+//	this process ──► canary: cat ──► guard: a shell that reads a word
+//
+// The canary is killed when the thread dies that started it. Then the guard
+// reads the end of its pipe instead of the word that says that all is well.
 type guard struct {
 	tell io.WriteCloser
+	pid  int // of the shell
 	done chan struct{}
 }
 
 func startGuard(dir string) (*guard, error) {
-	// It waits for a word that all is well. The end of the pipe means that this
-	// process is gone, and so does the signal.
 	const script = `
-trap : TERM
-echo ready
 read word && exit 0
 umount -f "$1" || fusermount3 -u -z "$1"
 umount -l "$1"
 `
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", dir)
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
-	tell, err := cmd.StdinPipe()
+	shell := exec.Command("/bin/sh", "-c", script, "sh", dir)
+	canary := exec.Command("cat")
+	canary.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	canary.Dir, shell.Dir = "/", "/"
+	tell, err := canary.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	hear, err := cmd.StdoutPipe()
+	from, to, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	g := &guard{tell, make(chan struct{})}
+	canary.Stdout, shell.Stdin = to, from
+	g := &guard{tell: tell, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		defer close(g.done)
-		// The signal comes when the thread that started the guard dies.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		if err := cmd.Start(); err != nil {
-			started <- err
-			return
+		err := canary.Start()
+		if err == nil {
+			if err = shell.Start(); err != nil {
+				tell.Close()
+			} else {
+				g.pid = shell.Process.Pid
+			}
 		}
-		// Before that a signal would end it at once.
-		_, err := io.ReadFull(hear, make([]byte, len("ready\n")))
+		// From here on only the canary can write to the guard.
+		err = errors.Join(err, from.Close(), to.Close())
 		started <- err
-		_ = cmd.Wait() // it has no result
+		if canary.Process != nil {
+			_ = canary.Wait() // neither has a result
+		}
+		if shell.Process != nil {
+			_ = shell.Wait()
+		}
 	}()
 	return g, <-started
 }
