@@ -45,6 +45,7 @@ func TestARootBelowAnotherIsNeitherLostNorWalkedTwice(t *testing.T) {
 		{[]string{"a", "a/cache/x/f"}, "f", 2, 0}, // the one that was asked for, and g
 		{[]string{"a", "a/cache/x/f"}, "g", 3, 0},
 		{[]string{"a", "a/missing"}, "", 4, 1},
+		{[]string{"a", "a/missing", "a/f"}, "", 4, 1},
 	} {
 		app := &hydra.App[struct{}, files]{
 			Name: "count",

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -54,6 +55,17 @@ func absoluteRoot(path string) (string, error) {
 func parents(path string) string {
 	if runtime.GOOS == "windows" {
 		return path // there the system itself takes ".." as text
+	}
+	if !filepath.IsAbs(path) && slices.Contains(strings.Split(path, "/"), "..") {
+		// The working directory may have been entered by way of a link too.
+		wd, err := os.Getwd()
+		if err == nil {
+			wd, err = filepath.EvalSymlinks(wd)
+		}
+		if err != nil {
+			return path
+		}
+		path = wd + "/" + path
 	}
 	elements := strings.Split(path, "/")
 	for i := len(elements) - 1; i > 0; i-- {

@@ -44,6 +44,27 @@ func TestRootsBecomeAbsoluteAndKeepWhetherTheyAreFollowed(t *testing.T) {
 	}
 }
 
+// PWD may name the working directory by way of a symbolic link.
+func TestDotDotIsTheParentOfWhereWeAre(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(top, "other", "deep"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("other/deep", filepath.Join(top, "link")); err != nil {
+		t.Skip("no symbolic links:", err)
+	}
+	t.Chdir(filepath.Join(top, "link"))
+	got, err := absolute([]string{"..", "../x", "a/../..", "x"})
+	other := filepath.Join(top, "other")
+	want := []string{other + "/", other + "/x", other + "/", filepath.Join(top, "link", "x")}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+}
+
 func TestPathsThatNameNothingAreUsageErrors(t *testing.T) {
 	for _, path := range []string{"", "a\x00b"} {
 		var usage *UsageError

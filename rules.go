@@ -110,6 +110,15 @@ func (r *rule) shorten() {
 // allocations each time. Hardly anybody has classes beside them: such a glob is
 // left as it is.
 func alternatives(glob string) []string {
+	all := expand(glob)
+	if len(all) > maxAlternatives {
+		return []string{glob}
+	}
+	return all
+}
+
+// expand returns at least maxAlternatives + 1 globs if there are more.
+func expand(glob string) []string {
 	open, depth, from := -1, 0, 0
 	var inside []string
 	for i := 0; i < len(glob); i++ {
@@ -131,9 +140,9 @@ func alternatives(glob string) []string {
 			}
 			var all []string
 			for _, text := range append(inside, glob[from:i]) {
-				all = append(all, alternatives(glob[:open]+text+glob[i+1:])...)
+				all = append(all, expand(glob[:open]+text+glob[i+1:])...)
 				if len(all) > maxAlternatives {
-					return []string{glob}
+					return all
 				}
 			}
 			return all
@@ -183,9 +192,12 @@ func (rs *rules) leavesOut(base, path string, rel int, isDir bool) bool {
 }
 
 // prunes tells whether the rules leave out inner, or a directory on the way to
-// it, in a walk of outer, below which it lies.
-func (rs *rules) prunes(outer, inner string) bool {
+// it, in a walk of outer, below which it lies. isDir tells what inner is.
+func (rs *rules) prunes(outer, inner string, isDir func(string) bool) bool {
 	rel := len(outer)
+	if outer == "." {
+		rel = 0 // in a tree that has no absolute paths
+	}
 	for rel < len(inner) && os.IsPathSeparator(inner[rel]) {
 		rel++
 	}
@@ -194,12 +206,7 @@ func (rs *rules) prunes(outer, inner string) bool {
 		if end < len(inner) && !os.IsPathSeparator(inner[end]) {
 			continue
 		}
-		isDir := true
-		if end == len(inner) {
-			fi, err := os.Lstat(inner)
-			isDir = err == nil && fi.IsDir()
-		}
-		if rs.leavesOut(inner[from:end], filepath.ToSlash(inner[:end]), rel, isDir) {
+		if rs.leavesOut(inner[from:end], filepath.ToSlash(inner[:end]), rel, end < len(inner) || isDir(inner)) {
 			return true
 		}
 		from = end + 1
@@ -221,6 +228,9 @@ func (f *ruleFilter) filter(entries []walk.Entry) []walk.Entry {
 		path, rel := "", 0
 		if f.paths {
 			f.path = e.AppendPath(f.path[:0])
+			if filepath.Separator != '/' {
+				f.path = []byte(filepath.ToSlash(string(f.path)))
+			}
 			path = view(f.path)
 			rel = len(e.Root())
 			for rel < len(path) && path[rel] == '/' {

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -97,6 +99,18 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	return observe(h, r.errors, r.rules), nil
 }
 
+// isDir tells what a root is.
+func (r *run[C, S]) isDir(root string) bool {
+	var fi fs.FileInfo
+	var err error
+	if r.o.FS != nil {
+		fi, err = fs.Lstat(r.o.FS, root)
+	} else {
+		fi, err = os.Lstat(root)
+	}
+	return err == nil && fi.IsDir()
+}
+
 func (r *run[C, S]) newStats() *S {
 	if r.app.NewStats == nil {
 		return new(S)
@@ -112,7 +126,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	}
 	var prunes func(outer, inner string) bool
 	if r.rules != nil {
-		prunes = r.rules.prunes
+		prunes = func(outer, inner string) bool { return r.rules.prunes(outer, inner, r.isDir) }
 	}
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)

@@ -1,7 +1,6 @@
 package walk
 
 import (
-	"runtime"
 	"time"
 )
 
@@ -19,9 +18,6 @@ const (
 	tolerance = 0.95                   // fewer workers may do this much less
 	mostTimes = 8                      // times as many workers in one step
 )
-
-// firstWorkers is the number of workers to begin with.
-func firstWorkers() int { return runtime.NumCPU() }
 
 // sample is what happened in the walk since the last one.
 type sample struct {
@@ -117,7 +113,7 @@ func (a *adapter) set(n int, settle time.Duration) {
 
 // adapt steps an adapter until the walk has ended.
 func (p *pool) adapt(procs *procs) {
-	a := newAdapter(int(p.limit.Load()), runtime.NumCPU(), p.mostWorkers)
+	a := newAdapter(int(p.limit.Load()), cores(), p.mostWorkers)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	at, used, ops := time.Now(), usage(), int64(0)

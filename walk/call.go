@@ -19,7 +19,7 @@ func (w *worker) file(ctx context.Context, e *Entry) (goOn bool) {
 	w.called()
 	err := w.h.File(ctx, e)
 	if e.have && e.typ == rawdir.Regular {
-		w.c.Bytes += e.stat.Size
+		w.c.Bytes = plus(w.c.Bytes, e.stat.Size)
 	}
 	switch err {
 	case nil:
@@ -58,13 +58,17 @@ func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool
 
 // rootFile handles a root that is not a directory. d stands for its parent.
 func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
+	before := w.c.Entries()
 	defer func() {
+		if w.c.Entries() == before {
+			return // the walk ended before anything came of it: it stays queued
+		}
 		w.p.rootFiles.Add(-1)
 		w.p.finished()
 	}()
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
-	h, err := w.p.opener(d.name.String(), true)
+	h, err := w.p.parent(d.name.String())
 	if err != nil {
 		w.c.FailedFiles++
 		w.report(ctx, &Error{Op: OpOpen, Path: d.root.path, Err: cause(err)})
@@ -127,11 +131,19 @@ func (w *worker) resolve(ctx context.Context, e *Entry) bool {
 
 // asError makes err an error of the handler, if it is not an [Error] already.
 func asError(err error, path func() string) *Error {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := err.(*Error); ok {
 		return known
 	}
 	return &Error{Op: OpHandle, Path: path(), Err: err}
+}
+
+// dirError is asError for a directory.
+func dirError(err error, d *Dir) *Error {
+	e := asError(err, d.Path)
+	if e.Op == OpHandle {
+		e.Dir = true
+	}
+	return e
 }
 
 // report counts an error and gives it to the handler.

@@ -199,7 +199,7 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 	err := w.guard(func() error { kept = w.fl.Filter(ctx, d, w.entries); return nil })
 	if err != nil {
 		d.reading.failed.Store(true)
-		w.report(ctx, asError(err, d.Path))
+		w.report(ctx, dirError(err, d))
 		kept = nil
 	}
 	w.kept = w.kept[:0]

@@ -118,21 +118,23 @@ func TestNoDescriptorIsLeftWhenAWalkEndsEarly(t *testing.T) {
 }
 
 func TestARootThatIsAFileIsNotForgottenWhenTheWalkEndsEarly(t *testing.T) {
-	dir := t.TempDir()
-	var roots []string
-	for i := range 10 {
-		p := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.WriteFile(p, nil, 0o600); err != nil {
-			t.Fatal(err)
+	for _, n := range []int{1, 10} {
+		dir := t.TempDir()
+		var roots []string
+		for i := range n {
+			p := filepath.Join(dir, fmt.Sprint(i))
+			if err := os.WriteFile(p, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			roots = append(roots, p)
 		}
-		roots = append(roots, p)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	totals, err := Trees(ctx, roots, func(int) (Handler, error) {
-		return giveUp{cancel}, nil
-	}, &Options{Workers: 1})
-	if err == nil || totals.Complete() || totals.ProcessedFiles != 0 || totals.QueuedFiles == 0 {
-		t.Errorf("%+v, %v", totals, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		totals, err := Trees(ctx, roots, func(int) (Handler, error) {
+			return giveUp{cancel}, nil
+		}, &Options{Workers: 1})
+		if err == nil || totals.Complete() || totals.ProcessedFiles != 0 || totals.QueuedFiles != int64(n) {
+			t.Errorf("%d files: %+v, %v", n, totals, err)
+		}
 	}
 }
 

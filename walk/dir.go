@@ -109,14 +109,15 @@ func (d *Dir) appendPrefix(b []byte) []byte {
 	for ; d.parent != nil; d = d.parent {
 		chain = append(chain, d)
 	}
+	separator := d.root.paths.separator[0]
 	if root := d.name.String(); root != "." && root != "" {
 		b = append(b, root...)
-		if root[len(root)-1] != '/' {
-			b = append(b, '/')
+		if !d.root.paths.isSeparator(root[len(root)-1]) {
+			b = append(b, separator)
 		}
 	}
 	for _, a := range slices.Backward(chain) {
-		b = append(append(b, a.name.Bytes()...), '/')
+		b = append(append(b, a.name.Bytes()...), separator)
 	}
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"syscall"
 
@@ -53,7 +54,7 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 			w.c.FilteredDirs++
 		default:
 			w.c.FailedDirs++
-			w.report(ctx, asError(err, d.Path))
+			w.report(ctx, dirError(err, d))
 		}
 	}
 	d.release(w.p)
@@ -64,28 +65,19 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 // open sets d.handle, opening d relative to its parent. sameMount says that d is
 // surely no mount point.
 func (w *worker) open(d *Dir) (sameMount bool, err error) {
-	w.called()
-	var h rawdir.Dir
-	switch {
-	case d.handle != nil: // a root that was kept open
-		return false, nil
-	case d.parent == nil:
-		h, err = w.p.opener(d.name.String(), d.root.follow)
-	case d.parent.retained:
-		h, sameMount, err = d.parent.handle.OpenDir(d.name)
-		d.parent.release(w.p)
-	default:
-		h, err = w.openAgain(d)
+	if d.handle != nil {
+		return false, nil // a root that was kept open
 	}
+	if d.parent != nil && d.parent.retained {
+		defer d.parent.release(w.p)
+	}
+	h, sameMount, err := w.openOnce(d)
 	if isTooMany(err) {
 		w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
 		w.p.maxFDs.Store(0)
 		w.reopened.close(w.p)
-		if d.parent == nil {
-			h, err = w.p.opener(d.name.String(), d.root.follow)
-		} else {
-			h, err = w.openAgain(d)
-		}
+		w.reserve.giveUp()
+		h, sameMount, err = w.openOnce(d)
 	}
 	if err != nil {
 		return false, err
@@ -96,14 +88,44 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 	return sameMount, nil
 }
 
-// openAgain opens d in a parent that is closed.
-func (w *worker) openAgain(d *Dir) (rawdir.Dir, error) {
+func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
+	w.called()
+	switch {
+	case d.parent == nil:
+		h, err = w.p.opener(d.name.String(), d.root.follow)
+		return h, false, err
+	case d.parent.retained:
+		return d.parent.handle.OpenDir(d.name)
+	case d.parent.tryUse(): // it is still being read
+		defer d.parent.release(w.p)
+		return d.parent.handle.OpenDir(d.name)
+	}
 	at, err := w.reopened.get(w.p, d.parent)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	h, _, err := at.OpenDir(d.name)
-	return h, err
+	return at.OpenDir(d.name)
+}
+
+// reserve are descriptors that a worker holds back, for when others have taken
+// all the rest: what it gives up is enough to go on with.
+type reserve []*os.File
+
+func (r *reserve) holdBack() {
+	for range reservedFDs {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return // it is only to be on the safe side
+		}
+		*r = append(*r, f)
+	}
+}
+
+func (r *reserve) giveUp() {
+	for _, f := range *r {
+		f.Close()
+	}
+	*r = nil
 }
 
 func isTooMany(err error) bool {
@@ -123,11 +145,13 @@ const noInode = 0xffffffff
 
 // admit decides whether d is entered, by its device and inode. To ask for these
 // takes a system call, which most directories do without: what is not a mount
-// point has the inode that was listed, and the device of its parent.
+// point has the inode that was listed, and the device of its parent. Where there
+// are several roots it is asked for, because a subvolume, which is no mount point
+// either, has another inode than the listed one, and may be a root.
 func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	p := w.p
-	known := sameMount && !p.oneFS && d.retained && d.listed != 0 && d.listed != noInode
-	if known && !p.rootInodes[d.listed] && !w.ancestry.contains(d.parent, d.listed) {
+	known := sameMount && !p.oneFS && p.isRoot == nil && d.retained && d.listed != 0 && d.listed != noInode
+	if known && !w.ancestry.contains(d.parent, d.listed) {
 		return admitted, nil
 	}
 	w.called()
@@ -200,13 +224,17 @@ type ancestry struct {
 
 // contains tells whether d or an ancestor of it has an inode, on whatever device.
 func (c *ancestry) contains(d *Dir, inode uint64) bool {
-	if c.of != d {
-		c.of = d
+	switch {
+	case c.of == d:
+	case d != nil && d.parent == c.of: // deeper down a chain
+		c.inodes = append(c.inodes, d.inode())
+	default:
 		c.inodes = c.inodes[:0]
-		for ; d != nil; d = d.parent {
-			c.inodes = append(c.inodes, d.inode())
+		for a := d; a != nil; a = a.parent {
+			c.inodes = append(c.inodes, a.inode())
 		}
 	}
+	c.of = d
 	return slices.Contains(c.inodes, inode)
 }
 
@@ -227,7 +255,7 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 				return
 			}
 			r.failed.Store(true)
-			w.report(ctx, asError(err, d.Path))
+			w.report(ctx, dirError(err, d))
 		}
 	}
 	switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -561,6 +562,26 @@ func TestAHandlerThatCanNotBeMadeOrFlushedFailsTheWalk(t *testing.T) {
 			if name == "error" && !errors.Is(err, errBroken) || name == "panic" && !errors.As(err, &p) {
 				t.Errorf("%d workers: flush with %s: %v, %+v", workers, name, err, totals)
 			}
+		}
+	}
+}
+
+// exits ends its goroutine, as FailNow of package testing does.
+type exits struct{}
+
+func (exits) File(context.Context, *walk.Entry) error { runtime.Goexit(); return nil }
+
+func TestAHandlerThatExitsOrCanNotBeMadeEndsTheWalk(t *testing.T) {
+	root := plain(t)
+	for _, workers := range append(someWorkers, 0, -1) {
+		totals, err := walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { return exits{}, nil }, &walk.Options{Workers: workers})
+		if err == nil || totals.Complete() {
+			t.Errorf("%d workers: it exits: %v, %+v", workers, err, totals)
+		}
+		_, err = walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { panic("no") }, &walk.Options{Workers: workers})
+		var p *walk.PanicError
+		if !errors.As(err, &p) {
+			t.Errorf("%d workers: it is not made: %v", workers, err)
 		}
 	}
 }

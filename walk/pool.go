@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,13 +13,14 @@ import (
 
 // pool is a walk: its workers, and what they share.
 type pool struct {
-	opener     rawdir.Opener
-	fields     Fields
-	maxDepth   int
-	oneFS      bool
-	isRoot     map[identity]bool // nil if there is but one root
-	rootInodes map[uint64]bool   // those of isRoot
-	log        *slog.Logger
+	opener   rawdir.Opener
+	parent   func(path string) (rawdir.Dir, error) // opens one only for what is in it
+	paths    *paths
+	fields   Fields
+	maxDepth int
+	oneFS    bool
+	isRoot   map[identity]bool // nil if there is but one root
+	log      *slog.Logger
 
 	// pending counts the tasks that wait or are carried out: directories from
 	// when they are found until they are left, and roots that are files. At 0
@@ -52,6 +54,8 @@ type pool struct {
 func newPool(o *Options) *pool {
 	p := &pool{
 		opener:   rawdir.System,
+		parent:   rawdir.SystemParent,
+		paths:    &systemPaths,
 		fields:   o.Fields,
 		maxDepth: o.MaxDepth,
 		oneFS:    o.OneFileSystem,
@@ -59,7 +63,8 @@ func newPool(o *Options) *pool {
 		ended:    make(chan struct{}),
 	}
 	if o.FS != nil {
-		p.opener = rawdir.FromFS(o.FS)
+		p.opener, p.paths = rawdir.FromFS(o.FS), &fsPaths
+		p.parent = func(path string) (rawdir.Dir, error) { return p.opener(path, true) }
 	}
 	if p.fields == 0 {
 		p.fields = rawdir.AllFields
@@ -257,12 +262,12 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 	first.q.push(roots...)
 	p.workers[0].Store(first)
 	p.started.Store(1)
-	adaptive := workers == 0
+	adaptive := workers <= 0
 	if adaptive {
-		workers = firstWorkers()
+		workers = cores()
 	}
 	if workers > p.mostWorkers {
-		p.log.Warn("fewer workers than asked for: too few file descriptors", "workers", p.mostWorkers, "asked", workers)
+		p.log.Warn("fewer workers than asked for", "workers", p.mostWorkers, "asked", workers, "most", maxWorkers, "open files", openFiles())
 		workers = p.mostWorkers
 	}
 	p.limit.Store(int32(workers))
@@ -337,9 +342,18 @@ func (t *Totals) add(c *Totals) {
 	t.FilteredFiles += c.FilteredFiles
 	t.FailedFiles += c.FailedFiles
 	t.VanishedFiles += c.VanishedFiles
-	t.Bytes += c.Bytes
+	t.Bytes = plus(t.Bytes, c.Bytes)
 	t.Errors += c.Errors
 	if c.FirstError != nil && (t.FirstError == nil || c.FirstError.less(t.FirstError)) {
 		t.FirstError = c.FirstError
 	}
+}
+
+// plus adds sizes. Sparse files can have more bytes than can be counted: the sum
+// stops there.
+func plus(a, b int64) int64 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxInt64
 }

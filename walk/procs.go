@@ -26,6 +26,18 @@ var gomaxprocs struct {
 	old   int
 }
 
+// cores is the number of processors that this process may use: those of the
+// machine, or fewer where a container has a quota.
+func cores() int {
+	g := &gomaxprocs
+	g.Lock()
+	defer g.Unlock()
+	if len(g.walks) > 0 {
+		return min(g.old, runtime.NumCPU())
+	}
+	return min(runtime.GOMAXPROCS(0), runtime.NumCPU())
+}
+
 // raiseProcs makes a wish for a number of workers.
 func raiseProcs(workers int) *procs {
 	w := &procs{}

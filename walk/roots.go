@@ -2,8 +2,6 @@ package walk
 
 import (
 	"cmp"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +12,7 @@ import (
 // root is one of the trees of a walk.
 type root struct {
 	path   string // as it was given, but cleaned
+	paths  *paths // how it is written
 	follow bool   // it may be a symbolic link
 	slash  bool   // it was given with a slash behind it: it has to be a directory
 	dir    *Dir
@@ -27,17 +26,18 @@ const keptRoots = 64
 // walked once: a root that lies below another is left to that one, and of two
 // names of one directory the first is taken.
 func (p *pool) openRoots(paths []string, o *Options) []task {
-	clean, local := filepath.Clean, true
-	if o.FS != nil {
-		clean, local = path.Clean, false
-	}
 	roots := make([]*root, 0, len(paths))
 	for _, given := range paths {
-		slash := len(given) > 1 && (given[len(given)-1] == '/' || local && given[len(given)-1] == filepath.Separator)
-		roots = append(roots, &root{path: clean(given), slash: slash, follow: slash || o.FollowRoots})
+		r := &root{path: given, paths: p.paths, follow: o.FollowRoots}
+		if given != "" { // that is no path: to open it is an error
+			r.path = p.paths.clean(given)
+			r.slash = len(given) > 1 && p.paths.isSeparator(given[len(given)-1])
+			r.follow = r.follow || r.slash
+		}
+		roots = append(roots, r)
 	}
 	if len(roots) > 1 {
-		roots = p.withoutNested(roots, local, o.Prunes)
+		roots = p.withoutNested(roots, o.Prunes)
 	}
 
 	// Look at all of them first: which are directories, and which are the same.
@@ -58,14 +58,14 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		}
 		t := task{dir: d}
 		if d.depth < 0 {
-			t.chunk = []byte(rawdir.MakeName(base(r.path)))
+			t.chunk = []byte(rawdir.MakeName(p.paths.base(r.path)))
 		}
 		tasks = append(tasks, t)
 	}
 	if len(tasks) > 1 {
-		p.isRoot, p.rootInodes = map[identity]bool{}, map[uint64]bool{}
+		p.isRoot = map[identity]bool{}
 		for id := range seen {
-			p.isRoot[id], p.rootInodes[id.ino] = true, true
+			p.isRoot[id] = true
 		}
 	}
 	return tasks
@@ -73,125 +73,88 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 
 // withoutNested drops roots that are given twice, and those that the walk of
 // another comes to.
-func (p *pool) withoutNested(roots []*root, local bool, prunes func(outer, inner string) bool) []*root {
-	separator := "/"
-	if local {
-		separator = string(filepath.Separator)
+func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) bool) []*root {
+	// A root's tree follows it when separators sort before all else.
+	key := func(r *root) string {
+		if r.path == "." {
+			return ""
+		}
+		return strings.ReplaceAll(r.path, p.paths.separator, "\x00")
 	}
-	// A root's tree follows it when slashes sort before all else.
 	order := slices.Clone(roots)
-	key := func(r *root) string { return strings.ReplaceAll(r.path, separator, "\x00") }
 	slices.SortStableFunc(order, func(a, b *root) int { return cmp.Compare(key(a), key(b)) })
 	drop := map[*root]bool{}
-	var outer *root
+	var around []*root // each lies below the one before it
 	for _, r := range order {
-		switch {
-		case outer == nil:
-		case r.path == outer.path:
-			outer.follow = outer.follow || r.follow
-			outer.slash = outer.slash || r.slash
-			drop[r] = true
-			continue
-		case below(r.path, outer.path, separator) && p.comesTo(outer, r, local) &&
-			(prunes == nil || !prunes(outer.path, r.path)):
-			p.log.Info("root lies below another: walked once", "root", r.path, "below", outer.path)
+		for len(around) > 0 {
+			last := around[len(around)-1]
+			if r.path == last.path || p.paths.below(r.path, last.path) {
+				break
+			}
+			around = around[:len(around)-1]
+		}
+		if len(around) > 0 {
+			if last := around[len(around)-1]; r.path == last.path {
+				last.follow = last.follow || r.follow
+				last.slash = last.slash || r.slash
+				drop[r] = true
+				continue
+			}
+		}
+		i := slices.IndexFunc(around, func(outer *root) bool {
+			return p.comesTo(outer, r) && (prunes == nil || !prunes(outer.path, r.path))
+		})
+		if i >= 0 {
+			p.log.Info("root lies below another: walked once", "root", r.path, "below", around[i].path)
 			drop[r] = true
 			continue
 		}
-		outer = r
+		around = append(around, r)
 	}
 	return slices.DeleteFunc(roots, func(r *root) bool { return drop[r] })
 }
 
 // comesTo tells whether a walk of outer does with inner, which lies below it by
-// its path, what a walk of inner would. If it does not tell, and inner is a
-// directory, it is known again by its identity.
-func (p *pool) comesTo(outer, inner *root, local bool) bool {
-	if !p.lists(outer.path, inner.path) || local && !reaches(outer, inner) {
+// its path, what a walk of inner would: it goes there as that walk will. If that
+// can not be told of a directory, the answer is no: it is known again by its
+// identity.
+func (p *pool) comesTo(outer, inner *root) bool {
+	h, err := p.opener(outer.path, outer.follow)
+	if err != nil {
 		return false
 	}
-	if p.maxDepth == 0 && !p.oneFS {
-		return true
-	}
-	// A directory is not walked as deep from another root, or may be on another
-	// file system. For a file only the way to it counts.
-	rel := strings.TrimPrefix(inner.path, outer.path)
-	depth := strings.Count(strings.Trim(filepath.ToSlash(rel), "/"), "/") // of the directory that lists it
-	if p.maxDepth > 0 && depth >= p.maxDepth {
-		return false
-	}
-	if h, err := p.opener(inner.path, inner.follow); err == nil {
-		h.Close()
-		return false
-	}
-	from, err1 := p.device(outer.path, outer.follow)
-	to, err2 := p.device(parentOf(inner.path), true)
-	return err1 == nil && err2 == nil && (!p.oneFS || from == to)
-}
-
-// lists tells whether all directories from outer down to inner can be read, and
-// inner is there, be it a link to nothing. A directory need not be readable for
-// what is in it to be.
-func (p *pool) lists(outer, inner string) bool {
-	for at := inner; at != outer; {
-		dir := parentOf(at)
-		if dir == at {
-			break
-		}
-		h, err := p.opener(dir, true)
-		if err != nil {
+	defer func() { h.Close() }()
+	names := p.paths.names(inner.path, outer.path)
+	from, _, err := h.Identity()
+	for depth, name := range names[:len(names)-1] {
+		if p.maxDepth > 0 && depth+1 >= p.maxDepth || err != nil {
 			return false
 		}
-		err = h.Lstat(rawdir.MakeName(base(at)), FieldType, new(Stat))
-		h.Close()
-		if err != nil {
+		var sub rawdir.Dir
+		if sub, _, err = h.OpenDir(rawdir.MakeName(name)); err != nil {
 			return false
 		}
-		at = dir
+		h.Close()
+		h = sub
+		if p.oneFS {
+			var dev uint64
+			if dev, _, err = h.Identity(); dev != from {
+				return false
+			}
+		}
 	}
-	return true
-}
-
-// device is that of a directory.
-func (p *pool) device(path string, follow bool) (uint64, error) {
-	h, err := p.opener(path, follow)
-	if err != nil {
-		return 0, err
-	}
-	defer h.Close()
-	dev, _, err := h.Identity()
-	return dev, err
-}
-
-// below tells whether p lies below dir; both are clean.
-func below(p, dir, separator string) bool {
-	if dir == "." {
-		return p != ".." && !strings.HasPrefix(p, ".."+separator) && !filepath.IsAbs(p)
-	}
-	return strings.HasPrefix(p, strings.TrimSuffix(dir, separator)+separator) && len(p) > len(dir)
-}
-
-// reaches tells whether a walk of outer comes to inner, which lies below it by
-// its path: not if the way leads through a symbolic link, or if inner is one
-// that is to be followed.
-func reaches(outer, inner *root) bool {
-	from, err := filepath.EvalSymlinks(outer.path)
-	if err != nil {
+	var st Stat
+	if err := h.Lstat(rawdir.MakeName(names[len(names)-1]), FieldType, &st); err != nil {
 		return false
 	}
-	to := inner.path
-	if !inner.follow {
-		to = filepath.Dir(to)
+	switch rawdir.TypeOf(st.Mode) {
+	case rawdir.Directory:
+		// It is not walked as deep from there, or may be on another file system.
+		return p.maxDepth == 0 && !p.oneFS
+	case rawdir.Symlink:
+		return !inner.follow
 	}
-	to, err = filepath.EvalSymlinks(to)
-	if err != nil {
-		return false
-	}
-	if !inner.follow {
-		to = filepath.Join(to, filepath.Base(inner.path))
-	}
-	rel, err := filepath.Rel(outer.path, inner.path)
-	return err == nil && to == filepath.Join(from, rel)
+	return !inner.slash // else it is an error
 }
 
 // eachRoot looks at the roots, several at a time.
@@ -221,7 +184,7 @@ func (p *pool) lookAt(r *root) {
 	if err != nil {
 		if rawdir.IsNotDir(err) && !r.slash {
 			d.depth = -1
-			d.name = rawdir.MakeName(parentOf(r.path))
+			d.name = rawdir.MakeName(p.paths.dir(r.path))
 		}
 		return
 	}
@@ -237,15 +200,4 @@ func (p *pool) lookAt(r *root) {
 	}
 	d.handle, d.retained = h, true
 	d.users.Store(1)
-}
-
-// parentOf is the directory that a path's last name is in, "." if it names none.
-func parentOf(p string) string {
-	dir, _ := filepath.Split(p)
-	return cmp.Or(strings.TrimRight(dir, string(filepath.Separator)), dir, ".")
-}
-
-func base(p string) string {
-	_, name := filepath.Split(p)
-	return name
 }

@@ -45,6 +45,8 @@ func TestOverlappingRootsAreWalkedOnce(t *testing.T) {
 		{[]string{"a/b/c", "a/b", "a"}, []string{"a"}},
 		{[]string{"a/b/f", "a/b"}, []string{"a/b"}},
 		{[]string{"a", "ab"}, []string{"a", "ab"}},
+		{[]string{"a", "a/b", "a/f"}, []string{"a"}},
+		{[]string{"a", "a/b", "a/b/c", "a/b/f", "a/b/c/f", "a/f"}, []string{"a"}},
 		{[]string{"a", "z", "a/b/../b", "./z"}, []string{"a", "z"}},
 		{[]string{"", "a"}, []string{""}},
 	} {
@@ -59,6 +61,86 @@ func TestOverlappingRootsAreWalkedOnce(t *testing.T) {
 				same(t, "walked", got.entries, inside(c.want...))
 			})
 		}
+	}
+}
+
+// The way from one root to another that lies below it may be one that a walk
+// does not take.
+func TestARootThatAnotherDoesNotComeToIsWalked(t *testing.T) {
+	top := fileTree(t, "real/f", "real/sub/f", "z")
+	symlink(t, "real", filepath.Join(top, "link"))
+	symlink(t, "f", filepath.Join(top, "real", "l"))
+	all := []string{"link", "real", "real/f", "real/l", "real/sub", "real/sub/f", "z"}
+	for _, c := range []struct {
+		roots []string
+		want  []string // paths below top
+		files int64    // regular files, and links, of all that is walked
+		bad   int64    // roots that can not be opened
+	}{
+		{[]string{"link", "link/sub"}, []string{"link", "link/sub", "link/sub/f"}, 2, 0},
+		{[]string{"link", "link/f"}, []string{"link", "link/f"}, 2, 0},
+		{[]string{".", "real/l"}, all, 5, 0},
+		{[]string{".", "z/"}, all, 5, 1},
+		{[]string{".", "missing", "z"}, all, 5, 1},
+		{[]string{".", "z/missing", "z"}, all, 5, 1},
+	} {
+		for _, workers := range someWorkers {
+			var roots []string
+			for _, r := range c.roots {
+				roots = append(roots, top+"/"+r)
+			}
+			got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}}, roots...)
+			delete(got.entries, top)
+			want := map[string]bool{}
+			for _, w := range c.want {
+				want[filepath.Join(top, w)] = true
+			}
+			have := map[string]bool{}
+			for p := range got.entries {
+				have[p] = true
+			}
+			same(t, fmt.Sprint(c.roots), have, want)
+			if got.totals.ProcessedFiles != c.files || got.totals.Errors != c.bad {
+				t.Errorf("%v: %+v", c.roots, got.totals)
+			}
+		}
+	}
+}
+
+func TestRelativeRootsMayLeadUp(t *testing.T) {
+	top := fileTree(t, "a/b/f", "a/f", "-f", "g")
+	t.Chdir(filepath.Join(top, "a", "b"))
+	for _, c := range []struct {
+		roots []string
+		files int64
+	}{
+		{[]string{"..", "../.."}, 4},
+		{[]string{"../..", ".."}, 4},
+		{[]string{".", ".."}, 2},
+		{[]string{"../../-f", "../../g", "../.."}, 4},
+		{[]string{"f", "."}, 1},
+	} {
+		for _, workers := range someWorkers {
+			got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}}, c.roots...)
+			got.complete(t)
+			if got.totals.ProcessedFiles != c.files {
+				t.Errorf("%v: %+v", c.roots, got.totals)
+			}
+		}
+	}
+	t.Chdir(top)
+	got := take(t.Context(), t, how{}, "-f", ".")
+	got.complete(t)
+	if got.totals.ProcessedFiles != 4 {
+		t.Errorf("%+v", got.totals)
+	}
+}
+
+func TestWhatIsNoPathIsARootThatCanNotBeOpened(t *testing.T) {
+	t.Chdir(fileTree(t, "a/f"))
+	got := take(t.Context(), t, how{}, "", "a\x00b")
+	if got.err != nil || got.totals.ProcessedFiles != 0 || got.totals.FailedDirs != 2 {
+		t.Errorf("%v, %+v", got.err, got.totals)
 	}
 }
 

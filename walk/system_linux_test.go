@@ -254,6 +254,9 @@ func TestNothingIsMissedWhenOthersTakeTheDescriptors(t *testing.T) {
 	for i := range 500 {
 		paths = append(paths, fmt.Sprintf("%d/%d/%d/f", i%10, i%100, i))
 	}
+	for i := range 300 { // a chain with something beside it at each level
+		paths = append(paths, strings.Repeat("deep/", i)+"beside/f")
+	}
 	root := fileTree(t, append(paths, strings.Repeat("deep/", 300)+"f")...)
 	want, _ := serial(t, root)
 	var limit syscall.Rlimit

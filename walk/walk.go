@@ -85,8 +85,8 @@ type ErrorHandler interface {
 // Options of a walk. The zero value walks the operating system's files with a
 // number of workers that adapts.
 type Options struct {
-	// Workers is the number of directories that are read at a time. 0 adapts:
-	// it begins with the number of processors and grows, up to 512, while the
+	// Workers is the number of directories that are read at a time, at most 512.
+	// 0 adapts: it begins with the number of processors and grows while the
 	// workers mostly wait for the file system.
 	Workers int
 	// OneFileSystem does not enter directories on another device than their
@@ -131,7 +131,7 @@ type Totals struct {
 	VanishedFiles  int64 // gone between being listed and being handled
 	QueuedFiles    int64 // roots that are no directories, not done when the walk was ended early
 
-	Bytes   int64 // logical sizes of the regular files whose attributes were read
+	Bytes   int64 // logical sizes of the regular files whose attributes were read; it stops at MaxInt64
 	Errors  int64 // all errors; each was given to the ErrorHandler
 	Workers int   // most workers at a time
 	Stopped bool  // a handler returned fs.SkipAll

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -43,7 +44,8 @@ type worker struct {
 	began     time.Time // when the chunk at hand was begun
 	ancestry  ancestry  // of the directory opened last
 	reopened  reopened  // a parent that had to be opened again
-	prefixDir *Dir      // whose prefix is in prefix
+	reserve   reserve
+	prefixDir *Dir // whose prefix is in prefix
 	prefix    []byte
 }
 
@@ -53,9 +55,22 @@ type subdir struct {
 	inode uint64
 }
 
-// run takes tasks until the walk ends.
+// run takes tasks until the walk ends. The walk also ends if a handler calls
+// runtime.Goexit, as FailNow of package testing does.
 func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error)) {
-	h, err := newHandler(w.id)
+	exits := true
+	defer func() {
+		if exits {
+			w.p.fail(errors.New("a handler ended its goroutine"))
+		}
+	}()
+	w.walk(ctx, newHandler)
+	exits = false
+}
+
+func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)) {
+	var h Handler
+	err := w.guard(func() (err error) { h, err = newHandler(w.id); return err })
 	if err != nil {
 		w.p.fail(err)
 		return
@@ -65,6 +80,9 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
 	w.buf = make([]byte, bufSize)
+	if w.p.paths == &systemPaths {
+		w.reserve.holdBack()
+	}
 	for {
 		t, ok := w.next()
 		if !ok {
@@ -87,6 +105,7 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 		w.breathe()
 	}
 	w.reopened.close(w.p)
+	w.reserve.giveUp()
 	if f, ok := h.(Flusher); ok {
 		if err := w.guard(func() error { return f.Flush(context.WithoutCancel(ctx)) }); err != nil {
 			w.p.fail(err)
@@ -139,6 +158,7 @@ func (w *worker) next() (task, bool) {
 			return task{}, false
 		}
 		if w.id >= int(p.limit.Load()) {
+			w.share()
 			if !p.bench(w) {
 				return task{}, false
 			}

@@ -48,11 +48,12 @@ func (t Type) FileMode() fs.FileMode { return fileModes[t&15] }
 
 // TypeOf is the type in the words of a directory record.
 func TypeOf(m fs.FileMode) Type {
+	if m.IsDir() {
+		return Directory // on Windows perhaps an irregular one: its files are in a cloud
+	}
 	switch m.Type() {
 	case 0:
 		return Regular
-	case fs.ModeDir:
-		return Directory
 	case fs.ModeSymlink:
 		return Symlink
 	case fs.ModeNamedPipe:

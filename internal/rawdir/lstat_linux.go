@@ -10,18 +10,21 @@ import (
 
 // Lstat uses fstatat where size is wanted: statx could save the file system
 // little then, and has more to copy. Only statx knows the time of birth.
-//
-// It is the hottest call of an audit, and all in one function: on processors
-// that forget their return predictions in the kernel each return costs.
 func (d *fdDir) Lstat(name Name, want Fields, st *Stat) error {
 	if want&FieldBtime != 0 || want&(FieldSize|FieldBlocks) == 0 {
-		return statx(d.fd, name, lstatFlags, want, st)
+		if err := statx(d.fd, name, lstatFlags, want, st); err != errNoStatx {
+			return err
+		}
 	}
+	return fstatat(d.fd, name, lstatFlags, st)
+}
+
+func fstatat(at int, name Name, flags int, st *Stat) error {
 	var x unix.Stat_t
 	for {
-		_, _, e := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(d.fd),
+		_, _, e := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(at),
 			uintptr(unsafe.Pointer(unsafe.StringData(string(name)))),
-			uintptr(unsafe.Pointer(&x)), lstatFlags, 0, 0)
+			uintptr(unsafe.Pointer(&x)), uintptr(flags), 0, 0)
 		if e == 0 {
 			break
 		}

@@ -2,7 +2,12 @@
 
 package rawdir
 
+import "golang.org/x/sys/unix"
+
 // Lstat uses statx: here fstatat has no fields of 64 bits.
 func (d *fdDir) Lstat(name Name, want Fields, st *Stat) error {
 	return statx(d.fd, name, lstatFlags, want, st)
 }
+
+// fstatat would replace a statx that is missing.
+func fstatat(int, Name, int, *Stat) error { return unix.ENOSYS }

@@ -77,6 +77,8 @@ func (d *rootDir) OpenDir(name Name) (Dir, bool, error) {
 }
 
 func (d *rootDir) Stat(_ Fields, st *Stat) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	f, ok := d.dir.(*os.File)
 	if !ok {
 		return fs.ErrInvalid
@@ -106,8 +108,29 @@ func (d *rootDir) Lstat(name Name, _ Fields, st *Stat) error {
 }
 
 func (d *rootDir) Open(name Name) (fs.File, error) {
-	return d.root.OpenFile(name.Clone().String(), os.O_RDONLY|openNofollow, 0)
+	// os.Root follows links that stay inside, whatever the flags: make sure that
+	// it meets none.
+	before, err := d.root.Lstat(name.String())
+	if err != nil {
+		return nil, err
+	}
+	if before.Mode()&fs.ModeSymlink != 0 {
+		return nil, isLink(name.Clone().String())
+	}
+	f, err := d.root.OpenFile(name.Clone().String(), os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	if after, err := f.Stat(); err != nil || !os.SameFile(before, after) {
+		f.Close()
+		return nil, cmp.Or(err, isLink(name.Clone().String()))
+	}
+	return f, nil
 }
+
+// isLink is the error when a symbolic link should be opened.
+func isLink(name string) error { return &fs.PathError{Op: "open", Path: name, Err: syscall.ELOOP} }
+
 func (d *rootDir) Readlink(name Name) (string, error) { return d.root.Readlink(name.String()) }
 func (d *rootDir) Remove(name Name) error {
 	// os.Root has no way to remove only what is not a directory.
@@ -169,6 +192,8 @@ func (d *fsDir) OpenDir(name Name) (Dir, bool, error) {
 }
 
 func (d *fsDir) Stat(_ Fields, st *Stat) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	fi, err := d.dir.Stat()
 	if err != nil {
 		return err
@@ -191,7 +216,16 @@ func (d *fsDir) Lstat(name Name, _ Fields, st *Stat) error {
 	statOf(fi, st)
 	return nil
 }
-func (d *fsDir) Open(name Name) (fs.File, error)    { return d.fsys.Open(d.join(name)) }
+func (d *fsDir) Open(name Name) (fs.File, error) {
+	fi, err := fs.Lstat(d.fsys, d.join(name))
+	if err != nil {
+		return nil, err
+	}
+	if fi.Mode()&fs.ModeSymlink != 0 {
+		return nil, isLink(d.join(name))
+	}
+	return d.fsys.Open(d.join(name))
+}
 func (d *fsDir) Readlink(name Name) (string, error) { return fs.ReadLink(d.fsys, d.join(name)) }
 func (d *fsDir) Remove(name Name) error {
 	return &fs.PathError{Op: "remove", Path: d.join(name), Err: errors.ErrUnsupported}
@@ -202,7 +236,7 @@ func (d *fsDir) Close() error { return d.dir.Close() }
 type entryReader struct {
 	dir fs.ReadDirFile
 
-	mu   sync.Mutex
+	mu   sync.Mutex    // an open file of an fs.FS need not be safe for several
 	held []fs.DirEntry // read, but did not fit into the buffer
 	err  error         // comes when held is empty
 }
@@ -216,15 +250,18 @@ func (r *entryReader) Read(buf []byte) (int, error) {
 	out := buf[:0]
 	for len(r.held) > 0 {
 		e := r.held[0]
-		if strings.ContainsAny(e.Name(), "/\x00") || e.Name() == "" {
-			return 0, &fs.PathError{Op: "readdir", Path: e.Name(), Err: ErrCorrupt}
-		}
 		name := MakeName(e.Name())
-		if len(out)+RecordLen(name) > len(buf) {
-			if len(out) == 0 {
-				return 0, &fs.PathError{Op: "readdir", Path: e.Name(), Err: syscall.ENAMETOOLONG}
+		var wrong error
+		if strings.ContainsAny(e.Name(), "/\x00") || e.Name() == "" {
+			wrong = ErrCorrupt
+		} else if RecordLen(name) > len(buf) {
+			wrong = syscall.ENAMETOOLONG
+		}
+		if wrong != nil || len(out)+RecordLen(name) > len(buf) {
+			if len(out) > 0 {
+				return len(out), nil // it comes first next time
 			}
-			return len(out), nil
+			return 0, &fs.PathError{Op: "readdir", Path: e.Name(), Err: wrong}
 		}
 		out = AppendRecord(out, 0, TypeOf(e.Type()), name)
 		r.held = r.held[1:]

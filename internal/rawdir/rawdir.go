@@ -7,7 +7,6 @@ package rawdir
 
 import (
 	"io/fs"
-	"os"
 	"time"
 	"unsafe"
 )
@@ -37,7 +36,7 @@ func (n Name) Clone() Name { return Name(append([]byte(nil), n...)) }
 // goroutines at once; two that call Read share its position.
 type Dir interface {
 	// Read fills buf, of at least 4 KiB, with as many records as fit and
-	// returns their length in bytes; 0 is the end. See Dirents.
+	// returns their length in bytes; 0 is the end. See Next.
 	Read(buf []byte) (int, error)
 	// OpenDir opens a subdirectory. A symbolic link is not followed: it gives
 	// an error for which IsNotDir holds. sameMount says that no mount point was
@@ -125,5 +124,3 @@ func statOf(fi fs.FileInfo, st *Stat) {
 	}
 	statOfSys(fi, st)
 }
-
-var _ fs.File = (*os.File)(nil)

@@ -14,6 +14,9 @@ import (
 // System opens directories of the operating system.
 var System Opener = openSystem
 
+// Descriptors is how many each open directory takes.
+const Descriptors = 1
+
 // fdDir is a directory by its descriptor.
 type fdDir struct{ fd int }
 
@@ -30,11 +33,24 @@ func init() {
 }
 
 func openSystem(path string, follow bool) (Dir, error) {
-	at := unix.AT_FDCWD
 	flags := openFlags
 	if !follow {
 		flags |= unix.O_NOFOLLOW
 	}
+	return openPath(path, flags)
+}
+
+// SystemParent opens a directory only for what is in it: it need not be
+// readable, and can not be read.
+func SystemParent(path string) (Dir, error) {
+	return openPath(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
+}
+
+func openPath(path string, flags int) (Dir, error) {
+	if strings.IndexByte(path, 0) >= 0 {
+		return nil, unix.EINVAL
+	}
+	at := unix.AT_FDCWD
 	// A path that is too long for one call is opened in pieces.
 	for len(path) >= unix.PathMax {
 		cut := strings.LastIndexByte(path[:unix.PathMax-1], '/')
@@ -61,8 +77,9 @@ func openSystem(path string, follow bool) (Dir, error) {
 }
 
 func openatNoatime(at int, name Name, flags int) (int, error) {
-	fd, err := openat(at, name, flags|int(noatime.Load()))
-	if err == unix.EPERM && noatime.Load() != 0 {
+	atime := int(noatime.Load())
+	fd, err := openat(at, name, flags|atime)
+	if err == unix.EPERM && atime != 0 {
 		if fd, err = openat(at, name, flags); err == nil {
 			noatime.Store(0)
 		}
@@ -152,7 +169,11 @@ func (d *fdDir) Read(buf []byte) (int, error) {
 const emptyName = Name("\x00")
 
 func (d *fdDir) Stat(want Fields, st *Stat) error {
-	return statx(d.fd, emptyName, unix.AT_EMPTY_PATH, want, st)
+	err := statx(d.fd, emptyName, unix.AT_EMPTY_PATH, want, st)
+	if err == errNoStatx {
+		err = fstatat(d.fd, emptyName, unix.AT_EMPTY_PATH, st)
+	}
+	return err
 }
 
 // Identity uses fstat, which takes half the time of statx.
@@ -170,7 +191,17 @@ func (d *fdDir) Identity() (dev, ino uint64, err error) {
 // lstatFlags are those of every stat of an entry.
 const lstatFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
+// noStatx is set where the kernel, before Linux 4.11, or a sandbox has no statx:
+// then statx returns errNoStatx.
+var (
+	noStatx    atomic.Bool
+	errNoStatx = unix.ENOSYS
+)
+
 func statx(at int, name Name, flags int, want Fields, st *Stat) error {
+	if noStatx.Load() {
+		return errNoStatx
+	}
 	var x unix.Statx_t
 	for {
 		_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(at),
@@ -179,9 +210,16 @@ func statx(at int, name Name, flags int, want Fields, st *Stat) error {
 		if e == 0 {
 			break
 		}
-		if e != unix.EINTR {
-			return e
+		switch e {
+		case unix.EINTR:
+			continue
+		case unix.EPERM: // a sandbox says so; no file system does
+			e = errNoStatx
 		}
+		if e == errNoStatx {
+			noStatx.Store(true)
+		}
+		return e
 	}
 	st.Known = Fields(x.Mask) & AllFields
 	st.Mode = fileMode(x.Mode)

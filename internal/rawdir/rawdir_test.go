@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // readers are all ways to read a directory of the operating system.
@@ -200,6 +201,68 @@ func TestRemoveDoesNotRemoveDirectories(t *testing.T) {
 			t.Errorf("Remove: %v, and then %v", err, serr)
 		}
 	})
+}
+
+func TestOpenFollowsNoLink(t *testing.T) {
+	top := t.TempDir()
+	if err := os.WriteFile(filepath.Join(top, "f"), []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("f", filepath.Join(top, "link")); err != nil {
+		t.Skip("no symbolic links:", err)
+	}
+	forEachReader(t, func(t *testing.T, name string, open Opener) {
+		d, err := open(top, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if f, err := d.Open(MakeName("link")); err == nil {
+			f.Close()
+			t.Error("a link was followed")
+		}
+		f, err := d.Open(MakeName("f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if text, err := io.ReadAll(f); err != nil || string(text) != "hello" {
+			t.Errorf("read %q, %v", text, err)
+		}
+	})
+}
+
+// odd lists a name that can not be one, among others.
+type odd struct{ fs.ReadDirFile }
+
+type oddEntry struct{ fs.DirEntry }
+
+func (oddEntry) Name() string { return "a/b" }
+
+func (o odd) ReadDir(n int) ([]fs.DirEntry, error) {
+	all, err := o.ReadDirFile.ReadDir(n)
+	if len(all) > 1 {
+		all[1] = oddEntry{all[1]}
+	}
+	return all, err
+}
+
+func TestANameThatIsNoneLosesNoOther(t *testing.T) {
+	tree := fstest.MapFS{"a": {}, "b": {}, "c": {}}
+	f, err := tree.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &entryReader{dir: odd{f.(fs.ReadDirFile)}}
+	buf := make([]byte, 4096)
+	n, err := r.Read(buf)
+	var ent Dirent
+	if _, nerr := Next(buf[:n], &ent); err != nil || nerr != nil || ent.Name.String() != "a" {
+		t.Errorf("%d bytes, %v; %q, %v", n, err, ent.Name, nerr)
+	}
+	if _, err := r.Read(buf); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("the name that is none: %v", err)
+	}
 }
 
 func TestRecordsSurviveBeingWrittenAndHalved(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-const openNofollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+// openNonblock keeps a fifo from blocking who opens it.
+const openNonblock = syscall.O_NONBLOCK
 
 func statOfSys(fi fs.FileInfo, st *Stat) {
 	sys, ok := fi.Sys().(*syscall.Stat_t)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const openNofollow = 0
+const openNonblock = 0
 
 func statOfSys(fi fs.FileInfo, st *Stat) {
 	sys, ok := fi.Sys().(*syscall.Win32FileAttributeData)
