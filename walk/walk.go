@@ -36,8 +36,10 @@ type Handler interface {
 	//
 	//	nil         the entry counts as processed
 	//	SkipFile    it counts as skipped
-	//	fs.SkipDir  it counts as skipped; what its directory lists after it is
-	//	            left out, with all below: it is not read, or counts as filtered
+	//	fs.SkipDir  it counts as skipped; what is left of its directory is left
+	//	            out, with all below: it is not read, or counts as filtered.
+	//	            What is left is not the same in each run: workers share
+	//	            large directories
 	//	fs.SkipAll  the walk ends; Totals.Stopped is set
 	//	Fatal(err)  the walk fails with err
 	//
