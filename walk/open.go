@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"syscall"
 
@@ -76,7 +75,7 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 		w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
 		w.p.maxFDs.Store(0)
 		w.reopened.close(w.p)
-		w.reserve.giveUp()
+		w.p.reserve.giveUp()
 		h, sameMount, err = w.openOnce(d)
 	}
 	if err != nil {
@@ -105,27 +104,6 @@ func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 		return nil, false, err
 	}
 	return at.OpenDir(d.name)
-}
-
-// reserve are descriptors that a worker holds back, for when others have taken
-// all the rest: what it gives up is enough to go on with.
-type reserve []*os.File
-
-func (r *reserve) holdBack() {
-	for range reservedFDs {
-		f, err := os.Open(os.DevNull)
-		if err != nil {
-			return // it is only to be on the safe side
-		}
-		*r = append(*r, f)
-	}
-}
-
-func (r *reserve) giveUp() {
-	for _, f := range *r {
-		f.Close()
-	}
-	*r = nil
 }
 
 func isTooMany(err error) bool {

@@ -34,8 +34,9 @@ type pool struct {
 
 	mostWorkers int
 
-	fds    atomic.Int64 // open directories
-	maxFDs atomic.Int64 // beyond it, none is kept open for its subdirectories
+	fds     atomic.Int64 // open directories
+	maxFDs  atomic.Int64 // beyond it, none is kept open for its subdirectories
+	reserve reserve
 
 	workers [maxWorkers]atomic.Pointer[worker]
 	started atomic.Int32 // workers that were started
@@ -64,6 +65,7 @@ func newPool(o *Options) *pool {
 	}
 	if o.FS != nil {
 		p.opener, p.paths = rawdir.FromFS(o.FS), &fsPaths
+		p.reserve.isGone = true // who knows what it takes
 		p.parent = func(path string) (rawdir.Dir, error) { return p.opener(path, true) }
 	}
 	if p.fields == 0 {
@@ -221,6 +223,7 @@ func (p *pool) setLimit(n int) {
 		return false
 	})
 	p.mu.Unlock()
+	p.reserve.holdBack(n)
 	for id := int(p.started.Load()); id < n; id++ {
 		p.start(id)
 	}
@@ -279,6 +282,8 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 	if ctx.Err() != nil {
 		p.stop() // AfterFunc may take its time
 	}
+	p.reserve.holdBack(workers) // before the first directory is opened
+	defer p.reserve.giveUp()
 	wg.Go(func() { first.run(ctx, newHandler) })
 	p.setLimit(workers)
 	if adaptive {

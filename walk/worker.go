@@ -44,8 +44,7 @@ type worker struct {
 	began     time.Time // when the chunk at hand was begun
 	ancestry  ancestry  // of the directory opened last
 	reopened  reopened  // a parent that had to be opened again
-	reserve   reserve
-	prefixDir *Dir // whose prefix is in prefix
+	prefixDir *Dir      // whose prefix is in prefix
 	prefix    []byte
 }
 
@@ -80,9 +79,6 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
 	w.buf = make([]byte, bufSize)
-	if w.p.paths == &systemPaths {
-		w.reserve.holdBack()
-	}
 	for {
 		t, ok := w.next()
 		if !ok {
@@ -105,7 +101,6 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 		w.breathe()
 	}
 	w.reopened.close(w.p)
-	w.reserve.giveUp()
 	if f, ok := h.(Flusher); ok {
 		if err := w.guard(func() error { return f.Flush(context.WithoutCancel(ctx)) }); err != nil {
 			w.p.fail(err)
