@@ -3,7 +3,6 @@ package hydra
 import (
 	"bufio"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -120,7 +119,7 @@ func (l *errorLog) write(item *ErrorItem) {
 	if l.out == nil || l.outErr != nil {
 		return
 	}
-	line, err := json.Marshal(errorJSON{Op: item.Op, Path: stats.PathOf(item.Path), Error: item.Error})
+	line, err := marshal(errorJSON{Op: item.Op, Path: stats.PathOf(item.Path), Error: item.Error})
 	if err == nil && len(line) >= l.out.Available() {
 		err = l.out.Flush() // whole lines, also if the process is killed
 	}

@@ -28,6 +28,9 @@ func TestTheReadmesCommandsWork(t *testing.T) {
 			}
 			ran++
 			out, err := exec.Command("sh", "-c", command).CombinedOutput()
+			if os.Geteuid() != 0 && strings.HasSuffix(string(out), "exit status 3\n") {
+				continue // not all of /usr may be read, and it says so
+			}
 			if err != nil {
 				t.Errorf("%s: %v\n%s", command, err, out)
 			}

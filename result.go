@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
@@ -172,7 +174,33 @@ func (r *Result[S]) MarshalJSON() ([]byte, error) {
 	for _, e := range r.Errors {
 		doc.Errors = append(doc.Errors, errorJSON{e.Op, stats.PathOf(e.Path), e.Error, e.Count})
 	}
-	return json.Marshal(doc)
+	return marshal(doc)
+}
+
+// marshal is json.Marshal for what may be shown on a terminal: what would not
+// print as itself is escaped.
+func marshal(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	odd := func(r rune) bool { return r > unicode.MaxASCII && !unicode.IsPrint(r) || r == 0x7f }
+	if bytes.IndexFunc(text, odd) < 0 {
+		return text, nil
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case !odd(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes(), nil
 }
 
 // flatten makes one JSON object of the fields of two structs.

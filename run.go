@@ -44,6 +44,9 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if len(roots) == 0 {
 		return nil, &UsageError{errors.New("no path to walk")}
 	}
+	if app.NewHandler == nil {
+		return nil, fmt.Errorf("the application %s has no NewHandler", app.Name)
+	}
 	if o.FS == nil {
 		if roots, err = absolute(roots); err != nil {
 			return nil, err
@@ -60,6 +63,10 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		errors: newErrorLog(roots, o.Errors, o.MaxErrors, func() {
 			cancel(&ErrorLimit{o.MaxErrors})
 		}),
+	}
+	// Better now than after hours.
+	if err := stats.Merge(r.newStats(), r.newStats()); err != nil {
+		return nil, fmt.Errorf("the statistics of %s can not be merged: %w", app.Name, err)
 	}
 	result := &Result[S]{summarize: app.Summarize}
 	result.Outcome = Outcome{App: app.Name, Clients: 1, Started: time.Now()}

@@ -348,6 +348,21 @@ func TestStatisticsCanNotHideABaseCounter(t *testing.T) {
 	}
 }
 
+func TestWhatMayBeShownOnATerminalIsEscapedInJSON(t *testing.T) {
+	const odd = "a\u009b\u202e\U000e0001ü\x7f"
+	text, err := marshal(map[string]string{"name": odd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"name":"a\u009b\u202e\udb40\udc01ü\u007f"}`; string(text) != want {
+		t.Errorf("%s, want %s", text, want)
+	}
+	var back map[string]string
+	if err := json.Unmarshal(text, &back); err != nil || back["name"] != odd {
+		t.Errorf("it is read as %q, %v", back, err)
+	}
+}
+
 func TestAnApplicationWithoutASummaryHasOne(t *testing.T) {
 	r, err := Run(t.Context(), counter(nil), []string{"."}, &Options{FS: tree(1, 2)})
 	if err != nil {

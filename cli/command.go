@@ -62,9 +62,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 }
 
 func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error) {
-	configs, err := readConfigs(p.configFiles, p.flagSets())
+	configs, err := readConfigs(p.configFiles, p.flagSets(), p.sharesConfig())
 	if err != nil {
-		return nil, err
+		return nil, &hintError{err, p.name + " config show --help"}
 	}
 	return configure(command, cmd.Flags(), p.getenv, configs)
 }

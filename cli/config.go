@@ -77,18 +77,22 @@ func (e *configError) Error() string {
 }
 
 // readConfigs reads the files that are there. flags are those of each command,
-// which has a section; what every command has may stand outside of them.
-func readConfigs(files []string, flags map[string]*pflag.FlagSet) ([]*config, error) {
+// which has a section; what every command has may stand outside of them. shared
+// says that there may be sections of other programs' applications.
+func readConfigs(files []string, flags map[string]*pflag.FlagSet, shared bool) ([]*config, error) {
 	var configs []*config
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("%w: set HOME or XDG_CONFIG_HOME to whose settings are meant", err)
+		}
 		if err != nil {
 			return nil, err
 		}
-		c, err := parseConfig(file, text, flags)
+		c, err := parseConfig(file, text, flags, shared)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +101,7 @@ func readConfigs(files []string, flags map[string]*pflag.FlagSet) ([]*config, er
 	return configs, nil
 }
 
-func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet) (*config, error) {
+func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet, shared bool) (*config, error) {
 	c := &config{sections: map[string]map[string]setting{}}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -116,7 +120,7 @@ func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet) (*co
 	c.general, err = parseSection(file, top, in(general), func(name string, section *yaml.Node) (bool, error) {
 		set := flags[name]
 		if set == nil {
-			return false, nil
+			return shared && section.Kind == yaml.MappingNode, nil
 		}
 		if _, twice := c.sections[name]; twice {
 			return true, &configError{file, section.Line, fmt.Errorf("there are two sections %s", name)}

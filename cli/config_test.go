@@ -33,7 +33,7 @@ func TestTheFirstPlaceThatSetsSomethingWins(t *testing.T) {
 		}
 	}
 	_, known := flagsOf(t)
-	configs, err := readConfigs([]string{user, filepath.Join(dir, "missing.yaml"), system}, map[string]*pflag.FlagSet{"audit": known})
+	configs, err := readConfigs([]string{user, filepath.Join(dir, "missing.yaml"), system}, map[string]*pflag.FlagSet{"audit": known}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,9 +91,26 @@ func FuzzConfig(f *testing.F) {
 	c, known := newCommon(), pflag.NewFlagSet("", pflag.ContinueOnError)
 	c.define(known)
 	f.Fuzz(func(t *testing.T, text string) {
-		config, err := parseConfig("file", []byte(text), map[string]*pflag.FlagSet{"audit": known})
+		config, err := parseConfig("file", []byte(text), map[string]*pflag.FlagSet{"audit": known}, false)
 		if err == nil && config == nil {
 			t.Error("neither a configuration nor an error")
 		}
 	})
+}
+
+func TestSectionsOfOtherProgramsAreLeftToThem(t *testing.T) {
+	known := pflag.NewFlagSet("", pflag.ContinueOnError)
+	for text, ok := range map[string]bool{
+		"audit:\n  block-size: 4K\nworkers: 3": true,
+		"audit: 3":                             false,
+		"wrokers: 3":                           false,
+	} {
+		flags := map[string]*pflag.FlagSet{"mine": known}
+		if _, err := parseConfig("file", []byte(text), flags, true); (err == nil) != ok {
+			t.Errorf("%q in a program of one's own: %v", text, err)
+		}
+		if _, err := parseConfig("file", []byte(text), flags, false); err == nil {
+			t.Errorf("%q is accepted by whom the file belongs to", text)
+		}
+	}
 }

@@ -48,7 +48,7 @@ Settings of one command stand in a section with its name.`,
 // application: what it has beside that, or what is set differently for it.
 func (p *program) showConfig(w io.Writer, origin bool) error {
 	sets := p.flagSets()
-	configs, err := readConfigs(p.configFiles, sets)
+	configs, err := readConfigs(p.configFiles, sets, p.sharesConfig())
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func newCommon() *common {
 
 // define defines the flags.
 func (c *common) define(f *pflag.FlagSet) {
-	f.VarP(c.rules.flag(excludeGlob), "exclude", "E", "leave out what matches `GLOB`, with all below; may be repeated. A GLOB with a / is matched with the path below PATH, else with the name; ** is any number of directories")
+	f.VarP(c.rules.flag(excludeGlob), "exclude", "E", "leave out what matches `GLOB`, with all below; may be repeated. A GLOB with a / is matched with the path below PATH, or with the whole path if it begins with one, else with the name; with a / behind it only directories match; ** is any number of directories")
 	f.Var(c.rules.flag(includeGlob), "include", "take back in what matches `GLOB`: of all globs, the last one that matches decides")
 	f.Var(c.rules.flag(excludeFile), "exclude-from", "read globs from `FILE`, one a line; !GLOB takes back in, # begins a comment")
 	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories `N` levels below PATH; 0 enters all")

@@ -94,6 +94,10 @@ func (p *program) run(args []string) int {
 	return exitUsage
 }
 
+// sharesConfig tells whether the configuration is another program's too: that of
+// hydra is read by everybody's own applications, and hydra knows its own.
+func (p *program) sharesConfig() bool { return p.name != "hydra" }
+
 func (p *program) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           p.name,

@@ -37,6 +37,9 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 				return yield(nil, t.err)
 			}
 			for i := range t.entries {
+				if ctx.Err() != nil {
+					return true // the walk sees that too, and says why
+				}
 				e := &t.entries[i]
 				if !e.have {
 					e.stat = &st

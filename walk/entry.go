@@ -44,7 +44,8 @@ func (e *Entry) Type() fs.FileMode {
 	return e.typ.FileMode()
 }
 
-// IsDir says that the entry is a directory; only Filter is given such ones.
+// IsDir says that the entry is a directory. Filter and All are given such ones,
+// File is not.
 func (e *Entry) IsDir() bool { return e.Type() == fs.ModeDir }
 
 // Depth is 1 for an entry of a root and 0 for a root that is not a directory.
@@ -130,12 +131,20 @@ func (e *Entry) fail(op string, err error) *Error {
 	return &Error{Op: op, Path: e.Path(), Err: cause(err), gone: errors.Is(err, fs.ErrNotExist)}
 }
 
-// Stat holds the attributes of an entry: Mode, UID, GID, Nlink, Size (bytes),
-// Blocks (of 512 bytes), Dev, Ino, Atime, Mtime, Ctime, Btime, and in Known
-// which of these the file system filled.
+// Stat holds the attributes of an entry:
+//
+//	Known                      Fields       those that the file system filled
+//	Mode                       fs.FileMode  type and permission bits
+//	UID, GID                   uint32
+//	Nlink                      uint64       names that the inode has
+//	Size                       int64        logical size in bytes
+//	Blocks                     int64        allocated, of 512 bytes; Allocated() is in bytes
+//	Dev, Ino                   uint64
+//	Atime, Mtime, Ctime, Btime Time         Btime is the time of birth
 type Stat = rawdir.Stat
 
-// Time is a point in time as the kernel gives it: Sec and Nsec.
+// Time is a point in time as the kernel gives it: Sec int64, since 1970, and Nsec
+// uint32. Its method Time makes a time.Time of it, in UTC.
 type Time = rawdir.Time
 
 // Fields names fields of a [Stat].

@@ -53,7 +53,12 @@ func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 var SkipFile = errors.New("skip this file")
 
 // Fatal makes an error that ends the walk; [Trees] returns err.
-func Fatal(err error) error { return &fatalError{err} }
+func Fatal(err error) error {
+	if err == nil {
+		err = errors.New("the handler failed, and did not say why")
+	}
+	return &fatalError{err}
+}
 
 type fatalError struct{ err error }
 

@@ -43,3 +43,12 @@ func (p *paths) names(inner, outer string) []string {
 	}
 	return strings.Split(inner, p.separator)
 }
+
+// under is the path of inner in a walk of path, which is outer by another name.
+func (p *paths) under(path, inner, outer string) string {
+	names := strings.Join(p.names(inner, outer), p.separator)
+	if path == "." {
+		return names
+	}
+	return strings.TrimSuffix(path, p.separator) + p.separator + names
+}

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"cmp"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 // root is one of the trees of a walk.
 type root struct {
 	path   string // as it was given, but cleaned
+	real   string // where it is: path without symbolic links on the way to it
 	paths  *paths // how it is written
 	follow bool   // it may be a symbolic link
 	slash  bool   // it was given with a slash behind it: it has to be a directory
@@ -37,11 +39,12 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		roots = append(roots, r)
 	}
 	if len(roots) > 1 {
+		each(roots, p.locate)
 		roots = p.withoutNested(roots, o.Prunes)
 	}
 
 	// Look at all of them first: which are directories, and which are the same.
-	p.eachRoot(roots)
+	each(roots, p.lookAt)
 	var tasks []task
 	seen := map[identity]*Dir{}
 	for _, r := range roots {
@@ -76,10 +79,10 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) bool) []*root {
 	// A root's tree follows it when separators sort before all else.
 	key := func(r *root) string {
-		if r.path == "." {
+		if r.real == "." {
 			return ""
 		}
-		return strings.ReplaceAll(r.path, p.paths.separator, "\x00")
+		return strings.ReplaceAll(r.real, p.paths.separator, "\x00")
 	}
 	order := slices.Clone(roots)
 	slices.SortStableFunc(order, func(a, b *root) int { return cmp.Compare(key(a), key(b)) })
@@ -88,13 +91,14 @@ func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) boo
 	for _, r := range order {
 		for len(around) > 0 {
 			last := around[len(around)-1]
-			if r.path == last.path || p.paths.below(r.path, last.path) {
+			if r.real == last.real || p.paths.below(r.real, last.real) {
 				break
 			}
 			around = around[:len(around)-1]
 		}
 		if len(around) > 0 {
-			if last := around[len(around)-1]; r.path == last.path {
+			// With a slash it may be an error, and without one a file.
+			if last := around[len(around)-1]; r.real == last.real && (r.slash == last.slash || p.paths == &fsPaths) {
 				last.follow = last.follow || r.follow
 				last.slash = last.slash || r.slash
 				drop[r] = true
@@ -102,7 +106,7 @@ func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) boo
 			}
 		}
 		i := slices.IndexFunc(around, func(outer *root) bool {
-			return p.comesTo(outer, r) && (prunes == nil || !prunes(outer.path, r.path))
+			return r.real != outer.real && p.comesTo(outer, r) && (prunes == nil || !prunes(outer.path, p.paths.under(outer.path, r.real, outer.real)))
 		})
 		if i >= 0 {
 			p.log.Info("root lies below another: walked once", "root", r.path, "below", around[i].path)
@@ -114,8 +118,8 @@ func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) boo
 	return slices.DeleteFunc(roots, func(r *root) bool { return drop[r] })
 }
 
-// comesTo tells whether a walk of outer does with inner, which lies below it by
-// its path, what a walk of inner would: it goes there as that walk will. If that
+// comesTo tells whether a walk of outer does with inner, which is where that
+// could come to, what a walk of inner would: it goes there as that walk will. If that
 // can not be told of a directory, the answer is no: it is known again by its
 // identity.
 func (p *pool) comesTo(outer, inner *root) bool {
@@ -124,7 +128,7 @@ func (p *pool) comesTo(outer, inner *root) bool {
 		return false
 	}
 	defer func() { h.Close() }()
-	names := p.paths.names(inner.path, outer.path)
+	names := p.paths.names(inner.real, outer.real)
 	from, _, err := h.Identity()
 	for depth, name := range names[:len(names)-1] {
 		if p.maxDepth > 0 && depth+1 >= p.maxDepth || err != nil {
@@ -157,14 +161,35 @@ func (p *pool) comesTo(outer, inner *root) bool {
 	return !inner.slash // else it is an error
 }
 
-// eachRoot looks at the roots, several at a time.
-func (p *pool) eachRoot(roots []*root) {
+// locate sets r.real. What can not be resolved is taken as it is written.
+func (p *pool) locate(r *root) {
+	r.real = r.path
+	if p.paths == &fsPaths || r.path == "" {
+		return
+	}
+	if r.follow {
+		if real, err := filepath.EvalSymlinks(r.path); err == nil {
+			r.real = real
+		}
+		return
+	}
+	dir, name := p.paths.dir(r.path), p.paths.base(r.path)
+	if dir == r.path || name == ".." || name == "." {
+		return
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		r.real = filepath.Join(real, name)
+	}
+}
+
+// each calls f for the roots, several at a time.
+func each(roots []*root, f func(*root)) {
 	next := make(chan *root)
 	var wg sync.WaitGroup
 	for range min(len(roots), 32) {
 		wg.Go(func() {
 			for r := range next {
-				p.lookAt(r)
+				f(r)
 			}
 		})
 	}

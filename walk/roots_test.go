@@ -83,13 +83,18 @@ func TestARootThatAnotherDoesNotComeToIsWalked(t *testing.T) {
 		{[]string{".", "z/"}, all, 5, 1},
 		{[]string{".", "missing", "z"}, all, 5, 1},
 		{[]string{".", "z/missing", "z"}, all, 5, 1},
+		{[]string{"link/f", "real"}, []string{"real", "real/f", "real/l", "real/sub", "real/sub/f"}, 3, 0},
+		{[]string{"real/sub", "link/sub/f", "link/f", "real/f"}, []string{"real/sub", "real/sub/f", "link/f"}, 2, 0},
+		{[]string{"link", "link/"}, []string{"link", "link/f", "link/l", "link/sub", "link/sub/f"}, 4, 0},
+		{[]string{"z", "z/"}, []string{"z"}, 1, 1},
+		{[]string{"z/", "z"}, []string{"z"}, 1, 1},
 	} {
 		for _, workers := range someWorkers {
 			var roots []string
 			for _, r := range c.roots {
 				roots = append(roots, top+"/"+r)
 			}
-			got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}}, roots...)
+			got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}, links: true}, roots...)
 			delete(got.entries, top)
 			want := map[string]bool{}
 			for _, w := range c.want {

@@ -36,7 +36,7 @@ func summarize(w io.Writer, r *hydra.Result[Stats]) error {
 	b.WriteByte('\n')
 	fmt.Fprintf(&b, "%-16s%15s   average file %s\n", "Size", size(int64(s.Size)), size(int64(s.Size)/max(s.Files(), 1)))
 	if runtime.GOOS != "windows" { // there it is not known
-		fmt.Fprintf(&b, "%-16s%15s   on disk\n", "Allocated", size(int64(s.Allocated)))
+		fmt.Fprintf(&b, "%-16s%15s   on disk, each name of a file counted\n", "Allocated", size(int64(s.Allocated)))
 	}
 	fmt.Fprintf(&b, "%-16s%15s   each file rounded up\n", "In "+size(int64(s.BlockSize))+" blocks", size(int64(s.SizeInBlocks)))
 
