@@ -36,16 +36,20 @@ func TestARootBelowAnotherIsNeitherLostNorWalkedTwice(t *testing.T) {
 		exclude string
 		files   int64
 		errors  int64
+		depth   int
 	}{
-		{[]string{"a", "a/cache/x"}, "", 4, 0},
-		{[]string{"a", "a/cache/x"}, "cache", 3, 0},
-		{[]string{"a", "a/cache/x"}, "x", 4, 0},
-		{[]string{"a", "a/cache/x"}, "cache/x", 4, 0},
-		{[]string{"a", "a/cache/x/f"}, "cache", 2, 0},
-		{[]string{"a", "a/cache/x/f"}, "f", 2, 0}, // the one that was asked for, and g
-		{[]string{"a", "a/cache/x/f"}, "g", 3, 0},
-		{[]string{"a", "a/missing"}, "", 4, 1},
-		{[]string{"a", "a/missing", "a/f"}, "", 4, 1},
+		{[]string{"a", "a/cache/x"}, "", 4, 0, 0},
+		{[]string{"a", "a/cache/x"}, "cache", 3, 0, 0},
+		{[]string{"a", "a/cache/x"}, "x", 4, 0, 0},
+		{[]string{"a", "a/cache/x"}, "cache/x", 4, 0, 0},
+		{[]string{"a", "a/cache/x/f"}, "cache", 2, 0, 0},
+		{[]string{"a", "a/cache/x/f"}, "f", 2, 0, 0}, // the one that was asked for, and g
+		{[]string{"a", "a/cache/x/f"}, "g", 3, 0, 0},
+		{[]string{"a", "a/missing"}, "", 4, 1, 0},
+		{[]string{"a", "a/missing", "a/f"}, "", 4, 1, 0},
+		// With a maximum depth a/cache stays a root, and lists what is below it.
+		{[]string{"a", "a/cache", "a/cache/x/f"}, "x/*", 4, 0, 0},
+		{[]string{"a", "a/cache", "a/cache/x/f"}, "x/*", 3, 0, 9},
 	} {
 		app := &hydra.App[struct{}, files]{
 			Name: "count",
@@ -53,7 +57,7 @@ func TestARootBelowAnotherIsNeitherLostNorWalkedTwice(t *testing.T) {
 				return countFiles{w.Stats}, nil
 			},
 		}
-		o := &hydra.Options{}
+		o := &hydra.Options{MaxDepth: c.depth}
 		if c.exclude != "" {
 			o.Rules = []hydra.Rule{{Glob: c.exclude}}
 		}

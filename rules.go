@@ -220,7 +220,8 @@ type ruleFilter struct {
 	path []byte // scratch
 }
 
-// filter drops what the rules leave out, in place. It does not allocate.
+// filter drops what the rules leave out, in place. It does not allocate, but
+// where separators have to be replaced.
 func (f *ruleFilter) filter(entries []walk.Entry) []walk.Entry {
 	kept := 0
 	for i := range entries {

@@ -21,6 +21,8 @@ command -v cc >/dev/null || { echo "there is no C compiler for the yardstick" >&
 dir=${HYDRA_BENCH_DIR:-/var/tmp/hydra-bench}
 bin=$dir/bin
 mkdir -p "$bin"
+dir=$(cd "$dir" && pwd)
+bin=$dir/bin
 export CGO_ENABLED=0
 cc -O2 -Wall -Wextra -o "$bin/yardstick" "$here/yardstick.c" -lpthread
 cc -O2 -Wall -Wextra -o "$bin/rusage" "$here/rusage.c"

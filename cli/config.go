@@ -86,7 +86,7 @@ func readConfigs(files []string, flags map[string]*pflag.FlagSet, shared bool) (
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, fs.ErrPermission) && file != files[len(files)-1] { // the user's own
 			return nil, fmt.Errorf("%w: set HOME or XDG_CONFIG_HOME to whose settings are meant", err)
 		}
 		if err != nil {

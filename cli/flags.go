@@ -98,10 +98,11 @@ func (c *common) complete(cmd *cobra.Command) {
 // contradict them.
 func (c *common) settle(from origins) {
 	given := func(flag string) bool { return from[flag] == originFlag }
-	if !given("quiet") && (given("verbose") || given("progress")) {
+	louder := given("verbose") && c.verbose > 0
+	if !given("quiet") && (louder || given("progress") && c.progress.value != "none") {
 		c.quiet = false
 	}
-	if !given("log-level") && (given("verbose") || given("quiet")) {
+	if !given("log-level") && (louder || given("quiet") && c.quiet) {
 		c.logLevel = ""
 	}
 }

@@ -156,6 +156,7 @@ func strictHelp(root *cobra.Command) {
 		if len(unknown) > 0 {
 			return unknownCommand(about, unknown[0])
 		}
+		about.InitDefaultHelpFlag()
 		return about.Help()
 	}
 }

@@ -34,7 +34,7 @@ func writeJSON(w io.Writer, doc hydra.Document) error {
 }
 
 // target is a file that is there whole or not at all: it is written under
-// another name beside its place and renamed.
+// another name beside its place and renamed, wherever that is possible.
 type target struct {
 	path   string // with symbolic links resolved; "" if there is no target
 	direct bool   // a device or a pipe, that can only be written to
@@ -81,7 +81,12 @@ func behindLinks(path string) string {
 			break // no link, or the path is wrong: who opens it finds out
 		}
 		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
+			// ".." in it is the parent of where the link is.
+			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+			if err != nil {
+				break
+			}
+			to = filepath.Join(dir, to)
 		}
 		path = to
 	}
@@ -139,8 +144,8 @@ func (t *target) write(write func(io.Writer) error) error {
 	if err := t.rename(); err != nil {
 		// A file that is a mount point, as in a container, or is somebody else's
 		// in a directory like /tmp, can not be replaced, but perhaps written to.
-		if t.overwrite(write) != nil {
-			return err
+		if worse := t.overwrite(write); worse != nil {
+			return errors.Join(err, worse)
 		}
 	}
 	return nil

@@ -31,6 +31,7 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 			}
 		}()
 		var st Stat
+		cut := false // the rest of a chunk was left out
 		take := func(t turn) (live bool) {
 			defer func() { t.done <- live }()
 			if t.err != nil {
@@ -38,7 +39,8 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 			}
 			for i := range t.entries {
 				if ctx.Err() != nil {
-					return true // the walk sees that too, and says why
+					cut = true
+					return true // to see the walk end
 				}
 				e := &t.entries[i]
 				if !e.have {
@@ -55,7 +57,11 @@ func All(ctx context.Context, root string, o *Options) iter.Seq2[*Entry, error] 
 				return
 			}
 		}
-		if err := <-done; err != nil {
+		err := <-done
+		if err == nil && cut {
+			err = context.Cause(ctx) // the walk was over before it saw that
+		}
+		if err != nil {
 			yield(nil, err)
 		}
 	}

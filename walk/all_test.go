@@ -114,3 +114,24 @@ func TestAllYieldsARootThatIsAFile(t *testing.T) {
 		t.Errorf("%d entries", n)
 	}
 }
+
+func TestALoopWhoseContextIsCancelledEndsWithTheCause(t *testing.T) {
+	top := fileTree(t, "a", "b", "c", "d", "e")
+	for range 100 {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		entries := 0
+		var last error
+		for _, err := range walk.All(ctx, top, nil) {
+			if last = err; err != nil {
+				continue
+			}
+			if entries++; entries == 2 {
+				cancel(errBroken)
+			}
+		}
+		cancel(nil)
+		if entries != 2 || !errors.Is(last, errBroken) {
+			t.Fatalf("%d entries, at last %v", entries, last)
+		}
+	}
+}

@@ -69,6 +69,10 @@ func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
 	h, err := w.p.parent(d.name.String())
+	if isTooMany(err) {
+		w.p.reserve.giveUp()
+		h, err = w.p.parent(d.name.String())
+	}
 	if err != nil {
 		w.c.FailedFiles++
 		w.report(ctx, &Error{Op: OpOpen, Path: d.root.path, Err: cause(err)})

@@ -38,7 +38,7 @@ type reserve struct {
 func (r *reserve) holdBack(workers int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.isGone && len(r.files) < workers*reservedFDs {
+	for !r.isGone && len(r.files) < workers*reservedFDs*rawdir.Descriptors {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			return // it is only to be on the safe side

@@ -574,7 +574,7 @@ func TestAHandlerThatExitsOrCanNotBeMadeEndsTheWalk(t *testing.T) {
 	root := plain(t)
 	for _, workers := range append(someWorkers, 0, -1) {
 		totals, err := walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { return exits{}, nil }, &walk.Options{Workers: workers})
-		if err == nil || totals.Complete() {
+		if err == nil || totals.Complete() || totals.FoundDirs-totals.QueuedDirs != totals.ExpectedDirs() {
 			t.Errorf("%d workers: it exits: %v, %+v", workers, err, totals)
 		}
 		_, err = walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { panic("no") }, &walk.Options{Workers: workers})

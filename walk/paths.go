@@ -8,32 +8,26 @@ import (
 
 // paths is how paths are written: the system's, or those of an fs.FS.
 type paths struct {
-	separator  string
-	clean      func(string) string
-	dir, base  func(string) string // of a clean path
-	isAbsolute func(string) bool
+	separator string
+	clean     func(string) string
+	dir, base func(string) string // of a clean path
 }
 
 var (
-	systemPaths = paths{string(filepath.Separator), filepath.Clean, filepath.Dir, filepath.Base, filepath.IsAbs}
-	fsPaths     = paths{"/", path.Clean, path.Dir, path.Base, path.IsAbs}
+	systemPaths = paths{string(filepath.Separator), filepath.Clean, filepath.Dir, filepath.Base}
+	fsPaths     = paths{"/", path.Clean, path.Dir, path.Base}
 )
 
 // isSeparator tells whether c stands between names; Windows takes two.
 func (p *paths) isSeparator(c byte) bool { return c == '/' || c == p.separator[0] }
 
-// below tells whether inner lies below outer by what is written; both are clean.
+// below tells whether inner lies below outer by what is written. Both are clean,
+// and absolute or names in an fs.FS.
 func (p *paths) below(inner, outer string) bool {
 	if outer == "." {
-		return inner != "." && !p.up(inner) && !p.isAbsolute(inner)
+		return inner != "."
 	}
-	rest, ok := strings.CutPrefix(inner, strings.TrimSuffix(outer, p.separator)+p.separator)
-	return ok && rest != "" && !p.up(rest)
-}
-
-// up tells whether a relative path begins with "..".
-func (p *paths) up(path string) bool {
-	return path == ".." || strings.HasPrefix(path, ".."+p.separator)
+	return inner != outer && strings.HasPrefix(inner, strings.TrimSuffix(outer, p.separator)+p.separator)
 }
 
 // names are those that lead from outer to inner, which lies below it.

@@ -19,7 +19,7 @@ type pool struct {
 	fields   Fields
 	maxDepth int
 	oneFS    bool
-	isRoot   map[identity]bool // nil if there is but one root
+	isRoot   map[identity]bool // nil if there is but one root that is a directory
 	log      *slog.Logger
 
 	// pending counts the tasks that wait or are carried out: directories from

@@ -13,7 +13,7 @@ import (
 // root is one of the trees of a walk.
 type root struct {
 	path   string // as it was given, but cleaned
-	real   string // where it is: path without symbolic links on the way to it
+	real   string // where it is: absolute, without symbolic links as far as can be told
 	paths  *paths // how it is written
 	follow bool   // it may be a symbolic link
 	slash  bool   // it was given with a slash behind it: it has to be a directory
@@ -65,7 +65,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		}
 		tasks = append(tasks, t)
 	}
-	if len(tasks) > 1 {
+	if len(seen) > 1 {
 		p.isRoot = map[identity]bool{}
 		for id := range seen {
 			p.isRoot[id] = true
@@ -87,7 +87,7 @@ func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) boo
 	order := slices.Clone(roots)
 	slices.SortStableFunc(order, func(a, b *root) int { return cmp.Compare(key(a), key(b)) })
 	drop := map[*root]bool{}
-	var around []*root // each lies below the one before it
+	var around []*root // each lies below the one before it, or is the same
 	for _, r := range order {
 		for len(around) > 0 {
 			last := around[len(around)-1]
@@ -105,17 +105,31 @@ func (p *pool) withoutNested(roots []*root, prunes func(outer, inner string) boo
 				continue
 			}
 		}
-		i := slices.IndexFunc(around, func(outer *root) bool {
-			return r.real != outer.real && p.comesTo(outer, r) && (prunes == nil || !prunes(outer.path, p.paths.under(outer.path, r.real, outer.real)))
-		})
-		if i >= 0 {
-			p.log.Info("root lies below another: walked once", "root", r.path, "below", around[i].path)
+		// The nearest one lists it: those around that leave its tree to it.
+		if outer := p.nearest(around, r); outer != nil && p.comesTo(outer, r) &&
+			(prunes == nil || !prunes(outer.path, p.paths.under(outer.path, r.real, outer.real))) {
+			p.log.Info("root lies below another: walked once", "root", r.path, "below", outer.path)
 			drop[r] = true
 			continue
 		}
 		around = append(around, r)
 	}
 	return slices.DeleteFunc(roots, func(r *root) bool { return drop[r] })
+}
+
+// nearest is the last of the roots that lie around r, but r itself by another
+// name, and what can not be opened.
+func (p *pool) nearest(around []*root, r *root) *root {
+	for _, outer := range slices.Backward(around) {
+		if outer.real == r.real {
+			continue
+		}
+		if h, err := p.opener(outer.path, outer.follow); err == nil {
+			h.Close()
+			return outer
+		}
+	}
+	return nil
 }
 
 // comesTo tells whether a walk of outer does with inner, which is where that
@@ -167,17 +181,25 @@ func (p *pool) locate(r *root) {
 	if p.paths == &fsPaths || r.path == "" {
 		return
 	}
+	if absolute, err := filepath.Abs(r.path); err == nil {
+		r.real = absolute
+	}
 	if r.follow {
-		if real, err := filepath.EvalSymlinks(r.path); err == nil {
-			r.real = real
+		// A link to a file is not followed.
+		real, err := filepath.EvalSymlinks(r.path)
+		if err == nil {
+			real, err = filepath.Abs(real)
 		}
-		return
+		if err == nil {
+			if h, err := p.parent(real); err == nil {
+				h.Close()
+				r.real = real
+				return
+			}
+		}
 	}
-	dir, name := p.paths.dir(r.path), p.paths.base(r.path)
-	if dir == r.path || name == ".." || name == "." {
-		return
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
+	dir, name := filepath.Split(r.real)
+	if real, err := filepath.EvalSymlinks(dir); err == nil && name != "" {
 		r.real = filepath.Join(real, name)
 	}
 }

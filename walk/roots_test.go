@@ -124,6 +124,9 @@ func TestRelativeRootsMayLeadUp(t *testing.T) {
 		{[]string{".", ".."}, 2},
 		{[]string{"../../-f", "../../g", "../.."}, 4},
 		{[]string{"f", "."}, 1},
+		{[]string{".", "/dev/null", "f"}, 2},
+		{[]string{".", "..", "f"}, 2},
+		{[]string{".", top + "/a/b/f"}, 1},
 	} {
 		for _, workers := range someWorkers {
 			got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}}, c.roots...)

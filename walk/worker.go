@@ -60,6 +60,8 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 	exits := true
 	defer func() {
 		if exits {
+			w.reopened.close(w.p)
+			w.share()
 			w.p.fail(errors.New("a handler ended its goroutine"))
 		}
 	}()

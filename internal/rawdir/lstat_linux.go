@@ -12,9 +12,7 @@ import (
 // little then, and has more to copy. Only statx knows the time of birth.
 func (d *fdDir) Lstat(name Name, want Fields, st *Stat) error {
 	if want&FieldBtime != 0 || want&(FieldSize|FieldBlocks) == 0 {
-		if err := statx(d.fd, name, lstatFlags, want, st); err != errNoStatx {
-			return err
-		}
+		return statx(d.fd, name, lstatFlags, want, st)
 	}
 	return fstatat(d.fd, name, lstatFlags, st)
 }

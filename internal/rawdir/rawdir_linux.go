@@ -169,11 +169,7 @@ func (d *fdDir) Read(buf []byte) (int, error) {
 const emptyName = Name("\x00")
 
 func (d *fdDir) Stat(want Fields, st *Stat) error {
-	err := statx(d.fd, emptyName, unix.AT_EMPTY_PATH, want, st)
-	if err == errNoStatx {
-		err = fstatat(d.fd, emptyName, unix.AT_EMPTY_PATH, st)
-	}
-	return err
+	return statx(d.fd, emptyName, unix.AT_EMPTY_PATH, want, st)
 }
 
 // Identity uses fstat, which takes half the time of statx.
@@ -191,16 +187,13 @@ func (d *fdDir) Identity() (dev, ino uint64, err error) {
 // lstatFlags are those of every stat of an entry.
 const lstatFlags = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 
-// noStatx is set where the kernel, before Linux 4.11, or a sandbox has no statx:
-// then statx returns errNoStatx.
-var (
-	noStatx    atomic.Bool
-	errNoStatx = unix.ENOSYS
-)
+// noStatx is set where the kernel, before Linux 4.11, or a sandbox has no statx.
+var noStatx atomic.Bool
 
+// statx falls back to fstatat.
 func statx(at int, name Name, flags int, want Fields, st *Stat) error {
 	if noStatx.Load() {
-		return errNoStatx
+		return fstatat(at, name, flags, st)
 	}
 	var x unix.Statx_t
 	for {
@@ -213,11 +206,12 @@ func statx(at int, name Name, flags int, want Fields, st *Stat) error {
 		switch e {
 		case unix.EINTR:
 			continue
-		case unix.EPERM: // a sandbox says so; no file system does
-			e = errNoStatx
-		}
-		if e == errNoStatx {
-			noStatx.Store(true)
+		case unix.ENOSYS, unix.EPERM:
+			// Not available, or refused by a sandbox; if not, fstatat says it again.
+			if fstatat(at, name, flags, st) == nil {
+				noStatx.Store(true)
+				return nil
+			}
 		}
 		return e
 	}

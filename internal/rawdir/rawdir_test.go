@@ -247,7 +247,7 @@ func (o odd) ReadDir(n int) ([]fs.DirEntry, error) {
 	return all, err
 }
 
-func TestANameThatIsNoneLosesNoOther(t *testing.T) {
+func TestANameThatIsNoneLosesNoneBeforeIt(t *testing.T) {
 	tree := fstest.MapFS{"a": {}, "b": {}, "c": {}}
 	f, err := tree.Open(".")
 	if err != nil {
