@@ -1,8 +1,6 @@
 package walk
 
-import (
-	"time"
-)
+import "time"
 
 // The number of workers adapts. While they wait for the file system and the
 // processors are not busy, more are tried at once, as many as would make them

@@ -132,8 +132,8 @@ func (p *pool) nearest(around []*root, r *root) *root {
 	return nil
 }
 
-// comesTo tells whether a walk of outer does with inner, which is where that
-// could come to, what a walk of inner would: it goes there as that walk will. If that
+// comesTo tells whether a walk of outer does with inner, which lies below it, what
+// a walk of inner would: it goes the way that the walk of outer will go. If that
 // can not be told of a directory, the answer is no: it is known again by its
 // identity.
 func (p *pool) comesTo(outer, inner *root) bool {

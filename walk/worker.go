@@ -69,6 +69,7 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 	exits = false
 }
 
+// walk is run, but for handlers that exit.
 func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)) {
 	var h Handler
 	err := w.guard(func() (err error) { h, err = newHandler(w.id); return err })
