@@ -399,3 +399,13 @@ func BenchmarkRules(b *testing.B) {
 		rs.leavesOut("name.c", "/r/some/directory/name.c", 3, false)
 	}
 }
+
+func TestStatisticsThatCanNotBeMergedAreRefusedBeforeTheWalk(t *testing.T) {
+	app := &App[struct{}, struct{ N int }]{Name: "wrong", NewHandler: func(context.Context, *Worker[struct{}, struct{ N int }]) (walk.Handler, error) {
+		t.Error("the walk began")
+		return nil, errors.New("not to be called")
+	}}
+	if r, err := Run(t.Context(), app, []string{t.TempDir()}, nil); err == nil || r != nil {
+		t.Errorf("%v, %v", r, err)
+	}
+}
