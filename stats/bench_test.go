@@ -89,13 +89,13 @@ func BenchmarkTopNAdd(b *testing.B) {
 		size int64
 	}{{"smaller", 1}, {"equal", 1000}} {
 		b.Run(tt.name, func(b *testing.B) {
-			top := stats.NewTopN(100)
+			top := stats.NewTopN[stats.Size](100)
 			for i := range 100 {
-				top.Add(1000, func() string { return fmt.Sprint("/", i) })
+				top.AddPath(stats.Size{Size: 1000}, fmt.Append(nil, "/", i))
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				top.AddPath(tt.size, appendPath)
+				top.Add(stats.Size{Size: tt.size}, appendPath)
 			}
 		})
 	}
@@ -114,9 +114,11 @@ func BenchmarkMerge(b *testing.B) {
 
 func TestNothingIsAllocatedPerFile(t *testing.T) {
 	h := stats.NewHistogram(stats.SizeEdges...)
-	top := stats.NewTopN(1)
+	top := stats.NewTopN[stats.Size](1)
 	var s everything
 	path := []byte("/zzz")
+	cross := stats.NewCross(stats.AgeEdges, stats.SizeEdges)
+	s.Tree, s.Lists = stats.NewTree(0, 1), stats.NewTopBy[uint32, stats.Size](1, 1)
 	file := func() {
 		s.Files.Add(1)
 		s.Deepest.See(3)
@@ -125,10 +127,16 @@ func TestNothingIsAllocatedPerFile(t *testing.T) {
 		h.Add(1<<30, 1)
 		s.Inner.UID.Add(0, 1)
 		s.Inner.Ext.Add(".go", 1)
-		top.AddPath(1, func(b []byte) []byte { return append(b, path...) })
-		top.Add(0, func() string { return string(path) })
+		top.Add(stats.Size{Size: 1}, func(b []byte) []byte { return append(b, path...) })
+		top.AddPath(stats.Size{}, path)
+		cross.AddAt(7, h.Find(3), 3)
+		s.Latest.See(5, 5)
+		s.Middle.Add(5)
+		s.Kept.At(".go", "").Add(1, 1, 1)
+		s.Lists.At(0).AddPath(stats.Size{Size: 1}, path)
+		s.Tree.At(0, path).AddFile(1, 1, 1, 1)
 	}
-	top.Add(1, func() string { return "/a" })
+	top.AddPath(stats.Size{Size: 1}, []byte("/a"))
 	file()
 	if n := testing.AllocsPerRun(1000, file); n != 0 {
 		t.Errorf("%v allocations per file, want none", n)

@@ -55,14 +55,14 @@ func ExampleHistogram() {
 	// Output: [{"le":0,"count":1,"bytes":0},{"le":1024,"count":2,"bytes":1025},{"le":null,"count":1,"bytes":1025}]
 }
 
-func ExampleTopN_AddPath() {
+func ExampleTopN_Add() {
 	dir := []byte("/data/")
-	top := stats.NewTopN(2)
+	top := stats.NewTopN[stats.Size](2)
 	for _, f := range []struct {
 		name string
 		size int64
 	}{{"small", 1}, {"large", 100}, {"caf\xe9", 50}} {
-		top.AddPath(f.size, func(b []byte) []byte { return append(append(b, dir...), f.name...) })
+		top.Add(stats.Size{Size: f.size}, func(b []byte) []byte { return append(append(b, dir...), f.name...) })
 	}
 	show(top)
 	// Output: {"n":2,"list":[{"path":"/data/large","size":100},{"path":"/data/caf�","path_b64":"L2RhdGEvY2Fm6Q==","size":50}]}

@@ -65,12 +65,21 @@ func ascend(edges []int64) bool {
 }
 
 // Add counts one thing.
-func (h *Histogram) Add(number, bytes int64) {
+func (h *Histogram) Add(number, bytes int64) { h.bins[h.find(number)].Add(1, bytes) }
+
+// Find returns the bin that a number falls into, for AddAt of this and of other
+// histograms with the same edges.
+func (h *Histogram) Find(number int64) int { return h.find(number) }
+
+// AddAt counts one thing in a bin that Find returned.
+func (h *Histogram) AddAt(bin int, bytes int64) { h.bins[bin].Add(1, bytes) }
+
+func (h *Histogram) find(number int64) int {
 	i := int(h.first[bits.Len64(uint64(number))])
 	for i < len(h.edges) && number > h.edges[i] {
 		i++
 	}
-	h.bins[i].Add(1, bytes)
+	return i
 }
 
 // Edges returns a copy of the edges.
@@ -84,6 +93,8 @@ func (h Histogram) Equal(o Histogram) bool {
 	return slices.Equal(h.edges, o.edges) && slices.Equal(h.bins, o.bins)
 }
 
+var errDifferentEdges = errors.New("histograms with different edges do not merge")
+
 // MergeValue implements [Value]: it adds bin by bin. The edges have to be the
 // same, unless one of the two has none.
 func (h *Histogram) MergeValue(from Value) error {
@@ -96,7 +107,7 @@ func (h *Histogram) MergeValue(from Value) error {
 	case h.bins == nil:
 		*h = NewHistogram(o.edges...)
 	case !slices.Equal(h.edges, o.edges):
-		return errors.New("histograms with different edges do not merge")
+		return errDifferentEdges
 	}
 	for i, b := range o.bins {
 		h.bins[i].Add(b.Count, b.Bytes)
@@ -117,7 +128,9 @@ type jsonBin struct {
 }
 
 // MarshalJSON implements [json.Marshaler].
-func (h Histogram) MarshalJSON() ([]byte, error) {
+func (h Histogram) MarshalJSON() ([]byte, error) { return json.Marshal(h.json()) }
+
+func (h *Histogram) json() []jsonBin {
 	out := make([]jsonBin, len(h.bins))
 	for i, b := range h.bins {
 		out[i].Bin = b
@@ -125,7 +138,7 @@ func (h Histogram) MarshalJSON() ([]byte, error) {
 			out[i].Le = &h.edges[i]
 		}
 	}
-	return json.Marshal(out)
+	return out
 }
 
 var errEdges = errors.New("stats: a histogram's edges ascend, and the last is null")
@@ -136,6 +149,11 @@ func (h *Histogram) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
+	return h.set(in)
+}
+
+// set makes h of its JSON.
+func (h *Histogram) set(in []jsonBin) error {
 	if len(in) == 0 {
 		*h = Histogram{}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/stats/statstest"
@@ -12,12 +13,20 @@ import (
 
 // everything has a field of each type.
 type everything struct {
-	Files    stats.Counter     `json:"files"`
-	Deepest  stats.Max         `json:"deepest"`
-	ByDepth  stats.PerDepth    `json:"by_depth"`
-	MaxDepth stats.MaxPerDepth `json:"max_by_depth"`
-	Sizes    stats.Histogram   `json:"sizes"`
-	Largest  stats.TopN        `json:"largest"`
+	Files    stats.Counter                   `json:"files"`
+	Deepest  stats.Max                       `json:"deepest"`
+	ByDepth  stats.PerDepth                  `json:"by_depth"`
+	MaxDepth stats.MaxPerDepth               `json:"max_by_depth"`
+	Sizes    stats.Histogram                 `json:"sizes"`
+	Largest  stats.TopN[stats.Size]          `json:"largest"`
+	Cross    stats.Cross                     `json:"cross"`
+	Latest   stats.Latest                    `json:"latest"`
+	Took     stats.Duration                  `json:"took"`
+	Middle   stats.Quantiles                 `json:"middle"`
+	Tree     stats.Tree                      `json:"tree"`
+	Kept     stats.GroupN[string]            `json:"kept"`
+	Owners   stats.GroupN[uint32]            `json:"owners"`
+	Lists    stats.TopBy[uint32, stats.Size] `json:"lists"`
 	Inner    struct {
 		UID stats.Group[uint32] `json:"uid"`
 		Ext stats.Group[string] `json:"ext"`
@@ -26,7 +35,7 @@ type everything struct {
 }
 
 // oddKeys are hard to tell apart in JSON.
-var oddKeys = []string{"", "txt", "<&>", "ä", "\xff", "\xfe", "\uFFFD", `\xff`, `"\xff"`, `"`, "-", "\n", "\x00"}
+var oddKeys = []string{"", "txt", "other", `"other"`, "<&>", "ä", "\xff", "\xfe", "\uFFFD", `\xff`, `"\xff"`, `"`, "-", "\n", "\x00"}
 
 func count(rng *rand.Rand) *everything {
 	s := new(everything)
@@ -34,7 +43,12 @@ func count(rng *rand.Rand) *everything {
 		return s
 	}
 	s.Sizes = stats.NewHistogram(stats.SizeEdges...)
-	s.Largest = stats.NewTopN(7)
+	s.Largest = stats.NewTopN[stats.Size](7)
+	s.Cross = stats.NewCross(stats.AgeEdges, stats.SizeEdges)
+	s.Tree = stats.NewTree(2, 4)
+	s.Kept = stats.NewGroupN[string](4)
+	s.Owners = stats.NewGroupN[uint32](5)
+	s.Lists = stats.NewTopBy[uint32, stats.Size](3, 2)
 	for range rng.IntN(30) {
 		size := rng.Int64N(1 << rng.IntN(44))
 		depth := rng.IntN(5)
@@ -44,7 +58,22 @@ func count(rng *rand.Rand) *everything {
 		s.MaxDepth.See(depth, size)
 		s.Sizes.Add(size, size)
 		// Few sizes, so that paths decide.
-		s.Largest.Add(size%3, func() string { return fmt.Sprintf("/%c\xff%d", 'a'+rng.IntN(3), rng.IntN(20)) })
+		path := fmt.Sprintf("/%c\xff%d", 'a'+rng.IntN(3), rng.IntN(20))
+		s.Largest.AddPath(stats.Size{Size: size % 3}, []byte(path))
+		s.Cross.Add(rng.Int64N(1<<rng.IntN(40))-5, size, size)
+		s.Latest.See(rng.Int64N(1<<rng.IntN(62))-1<<40, uint32(rng.IntN(1e9)))
+		s.Took.Add(time.Duration(rng.Int64N(1 << rng.IntN(62))))
+		s.Middle.Add(size - 2)
+		key := oddKeys[rng.IntN(len(oddKeys))]
+		s.Kept.At(key, map[string]string{"txt": "text", "ä": "text"}[key]).Add(1, size, size/2)
+		s.Owners.At(uint32(rng.IntN(8)), "").Add(1, size, size/2)
+		if list := s.Lists.At(uint32(rng.IntN(5))); list != nil {
+			list.AddPath(stats.Size{Size: size % 3}, []byte(path))
+		}
+		if u := s.Tree.At(depth%3, []byte(path[:2+depth%3])); u != nil {
+			u.AddDir(size%2 == 0)
+			u.AddFile(size, size/2, size, 7)
+		}
 		s.Inner.UID.Add(uint32(rng.IntN(12)), size)
 		s.Inner.Ext.Add(oddKeys[rng.IntN(len(oddKeys))], size)
 		s.Inner.Age.Add(int8(rng.IntN(256)-128), size)
@@ -60,7 +89,7 @@ func TestWhatDoesNotFitIsAnErrorThatNamesTheField(t *testing.T) {
 	type hidden struct{ count stats.Counter }
 	type nested struct{ Inner odd }
 	type hist struct{ Sizes stats.Histogram }
-	type top struct{ Largest stats.TopN }
+	type top struct{ Largest stats.TopN[stats.Size] }
 	for _, tt := range []struct {
 		field string
 		err   error
@@ -71,7 +100,7 @@ func TestWhatDoesNotFitIsAnErrorThatNamesTheField(t *testing.T) {
 		{"field Inner.Count ", stats.Merge(&nested{}, &nested{})},
 		{"field Sizes:", stats.Merge(&hist{stats.NewHistogram(1, 2)}, &hist{stats.NewHistogram(1, 3)})},
 		{"field Sizes:", stats.Merge(&hist{stats.NewHistogram()}, &hist{stats.NewHistogram(1)})},
-		{"field Largest:", stats.Merge(&top{stats.NewTopN(1)}, &top{stats.NewTopN(2)})},
+		{"field Largest:", stats.Merge(&top{stats.NewTopN[stats.Size](1)}, &top{stats.NewTopN[stats.Size](2)})},
 		{"field Inner.Count ", stats.Reset(&nested{})},
 		{"int is not a struct", stats.Merge(new(int), new(int))},
 	} {
@@ -102,12 +131,12 @@ func TestStatisticsAreNotMergedIntoThemselves(t *testing.T) {
 
 func TestAResetKeepsHowToCount(t *testing.T) {
 	var s everything
-	s.Sizes, s.Largest = stats.NewHistogram(5), stats.NewTopN(1)
+	s.Sizes, s.Largest = stats.NewHistogram(5), stats.NewTopN[stats.Size](1)
 	for range 2 {
 		s.Files.Inc()
 		s.ByDepth.Add(2, 3)
 		s.Sizes.Add(7, 7)
-		s.Largest.Add(7, func() string { return "/a" })
+		s.Largest.AddPath(stats.Size{Size: 7}, []byte("/a"))
 		s.Inner.UID.Add(1, 7)
 		before := s
 		if err := stats.Reset(&s); err != nil {
@@ -116,7 +145,7 @@ func TestAResetKeepsHowToCount(t *testing.T) {
 		if s.Files != 0 || len(s.ByDepth) != 0 || len(s.Inner.UID) != 0 || len(s.Largest.List()) != 0 {
 			t.Errorf("left: %+v", s)
 		}
-		if !s.Sizes.Equal(stats.NewHistogram(5)) || !s.Largest.Equal(stats.NewTopN(1)) {
+		if !s.Sizes.Equal(stats.NewHistogram(5)) || !s.Largest.Equal(stats.NewTopN[stats.Size](1)) {
 			t.Errorf("edges or n are gone: %+v", s)
 		}
 		if before.Files != 1 || before.Sizes.Bins()[1].Bytes != 7 || len(before.Largest.List()) != 1 || before.Inner.UID[1].Count != 1 {
