@@ -10,8 +10,10 @@ package hydra
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -55,6 +57,20 @@ type App[C, S any] struct {
 	// went wrong is not its business: the command line adds that for every
 	// application.
 	Summarize func(w io.Writer, r *Result[S]) error
+	// Reports are the kinds of report files that the application can write,
+	// besides the result document itself.
+	Reports []Report[C, S]
+}
+
+// Report is a kind of file that shows a result.
+type Report[C, S any] struct {
+	Ends string // of the file's name, as ".html"
+	What string // it is, for people: "one page, for a browser"
+	// Write writes the file.
+	Write func(w io.Writer, r *Result[S], settings C) error
+	// Check tells before the walk what can not be written with these settings.
+	// It may be nil.
+	Check func(settings C) error
 }
 
 // Worker is what one handler has of its own. No other goroutine touches it
@@ -64,7 +80,15 @@ type Worker[C, S any] struct {
 	Log      *slog.Logger
 	Settings C
 	Stats    *S
+
+	commit func() error
 }
+
+// Commit adds what was counted so far to the result and resets Stats, which stays
+// the same pointer: it bounds what a worker holds of statistics that grow. Only
+// the worker's own handler may call it, and has to forget what it keeps of Stats
+// besides that pointer.
+func (w *Worker[C, S]) Commit() error { return w.commit() }
 
 // Application is an [App] whose types do not matter any more. App implements
 // it; nothing else needs to.
@@ -77,16 +101,29 @@ type Application interface {
 }
 
 // Info describes an application.
-type Info struct{ Name, Version, Short, Long, Example string }
+type Info struct {
+	Name, Version, Short, Long, Example string
+	Reports                             []ReportInfo
+}
+
+// ReportInfo describes a kind of report: see [Report].
+type ReportInfo struct{ Ends, What string }
 
 // Runner runs an application with its settings: [Run] without the types.
 type Runner interface {
 	Run(ctx context.Context, roots []string, o *Options) (Document, error)
+	// CheckReport tells before the walk what a [Document] could not write: an
+	// unknown kind of report, or one that does not fit the settings.
+	CheckReport(name string) error
 }
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	return Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example}
+	for _, r := range a.Reports {
+		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
+	}
+	return info
 }
 
 // Configure implements [Application].
@@ -106,4 +143,27 @@ func (r *runner[C, S]) Run(ctx context.Context, roots []string, o *Options) (Doc
 		return nil, err // not a Document that holds a nil pointer
 	}
 	return result, err
+}
+
+func (r *runner[C, S]) CheckReport(name string) error {
+	report, err := r.app.report(name)
+	if err != nil || report.Check == nil {
+		return err
+	}
+	return report.Check(r.app.Settings)
+}
+
+// report is the kind of report that a file's name asks for.
+func (a *App[C, S]) report(name string) (*Report[C, S], error) {
+	var ends []string
+	for i := range a.Reports {
+		if strings.HasSuffix(strings.ToLower(name), a.Reports[i].Ends) {
+			return &a.Reports[i], nil
+		}
+		ends = append(ends, a.Reports[i].Ends)
+	}
+	if len(ends) == 0 {
+		return nil, fmt.Errorf("%s writes no reports", a.Name)
+	}
+	return nil, fmt.Errorf("%q: the name of a report has to end with one of %s", name, strings.Join(ends, " "))
 }

@@ -40,7 +40,7 @@ var layers = []layer{
 	{"examples/*", ". cli walk stats", ""},
 
 	{"cli", ". walk stats internal/report", anything},
-	{"apps/*", ". walk stats internal/report", anything},
+	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
 	{".", "walk stats", "github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
 
@@ -49,6 +49,8 @@ var layers = []layer{
 	{"stats/statstest", "stats", ""},
 
 	{"internal/rawdir", "", "golang.org/x/sys"},
+	{"internal/report", "", anything},
+	{"internal/owner", "", "golang.org/x/sys"},
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
 	{"script/licenses", "", ""},

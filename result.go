@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -47,6 +48,9 @@ type Outcome struct {
 	Errors []ErrorItem
 	// ErrorCounts counts all errors by operation.
 	ErrorCounts map[string]int64
+
+	// Settings are those that the application ran with, as JSON.
+	Settings json.RawMessage
 }
 
 // Wall is how long the run took.
@@ -64,8 +68,11 @@ type Result[S any] struct {
 	Outcome
 	// Stats are the statistics of all workers.
 	Stats *S
+	// Log is for what somebody should look at when the application finishes.
+	Log *slog.Logger
 
 	summarize func(io.Writer, *Result[S]) error
+	report    func(w io.Writer, name string) error
 }
 
 // Document is a [Result] whose types do not matter any more.
@@ -75,7 +82,12 @@ type Document interface {
 	Common() *Outcome
 	// WriteText writes the statistics for people.
 	WriteText(w io.Writer) error
+	// WriteReport writes the report that the end of a file's name asks for.
+	WriteReport(w io.Writer, name string) error
 }
+
+// WriteReport implements [Document].
+func (r *Result[S]) WriteReport(w io.Writer, name string) error { return r.report(w, name) }
 
 // WriteText implements [Document].
 func (r *Result[S]) WriteText(w io.Writer) error {
@@ -110,6 +122,7 @@ type resultJSON struct {
 	VanishedFiles int64            `json:"vanished_files"`
 	Errors        []errorJSON      `json:"errors"`
 	ErrorCounts   map[string]int64 `json:"error_counts"`
+	Settings      json.RawMessage  `json:"settings"`
 	Stats         json.RawMessage  `json:"stats"`
 }
 
@@ -133,7 +146,11 @@ type baseJSON struct {
 }
 
 // MarshalJSON implements [json.Marshaler].
-func (r *Result[S]) MarshalJSON() ([]byte, error) {
+func (r *Result[S]) MarshalJSON() ([]byte, error) { return r.MarshalAs("hydra.result/1") }
+
+// MarshalAs is MarshalJSON for a document that calls itself by another schema: an
+// application's own report.
+func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 	t := &r.Walked
 	flat, err := flatten(baseJSON{
 		ProcessedDirs:  t.ProcessedDirs,
@@ -149,7 +166,7 @@ func (r *Result[S]) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	doc := resultJSON{
-		Schema:        "hydra.result/1",
+		Schema:        schema,
 		Job:           r.Job,
 		App:           r.App,
 		State:         r.State,
@@ -168,6 +185,7 @@ func (r *Result[S]) MarshalJSON() ([]byte, error) {
 		VanishedFiles: t.VanishedFiles,
 		Errors:        make([]errorJSON, 0, len(r.Errors)),
 		ErrorCounts:   r.ErrorCounts,
+		Settings:      r.Settings,
 		Stats:         flat,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)

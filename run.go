@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -65,11 +67,22 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		}),
 	}
 	// Better now than after hours.
-	if err := stats.Merge(r.newStats(), r.newStats()); err != nil {
+	r.sum = r.newStats()
+	if err := stats.Merge(r.sum, r.newStats()); err != nil {
 		return nil, fmt.Errorf("the statistics of %s can not be merged: %w", app.Name, err)
 	}
-	result := &Result[S]{summarize: app.Summarize}
-	result.Outcome = Outcome{App: app.Name, Clients: 1, Started: time.Now()}
+	result := &Result[S]{Log: o.logger(app.Name), summarize: app.Summarize}
+	if result.Settings, err = json.Marshal(settings); err != nil {
+		return nil, fmt.Errorf("the settings of %s are not for JSON: %w", app.Name, err)
+	}
+	result.report = func(w io.Writer, name string) error {
+		report, err := app.report(name)
+		if err != nil {
+			return err
+		}
+		return report.Write(w, result, settings)
+	}
+	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
@@ -89,13 +102,16 @@ type run[C, S any] struct {
 	rules    *rules
 	errors   *errorLog
 
-	mu      sync.Mutex
-	workers []*Worker[C, S]
+	mu  sync.Mutex
+	sum *S // of what workers committed; not to be used after an error
+
+	workers []*Worker[C, S] // guarded by mu too
 }
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.newStats()}
+	w.commit = func() error { return r.commit(w.Stats) }
 	h, err := r.app.NewHandler(ctx, w)
 	if err != nil {
 		return nil, err
@@ -104,6 +120,16 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
 	return observe(h, r.errors, r.rules), nil
+}
+
+// commit adds a worker's statistics to the sum and resets them.
+func (r *run[C, S]) commit(s *S) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := stats.Merge(r.sum, s); err != nil {
+		return walk.Fatal(fmt.Errorf("merge the statistics: %w", err))
+	}
+	return stats.Reset(s)
 }
 
 // isDir tells what a root is.
@@ -187,7 +213,7 @@ func judge(ctx context.Context, t *walk.Totals, err error, errs *errorLog) (Stat
 // merge merges the statistics of all workers and lets the application finish
 // them. It returns err, or why this failed.
 func (r *run[C, S]) merge(ctx context.Context, result *Result[S], err error) (*S, error) {
-	result.Stats = r.newStats()
+	result.Stats = r.sum
 	slices.SortFunc(r.workers, func(a, b *Worker[C, S]) int { return cmp.Compare(a.ID, b.ID) })
 	for _, w := range r.workers {
 		if mergeErr := stats.Merge(result.Stats, w.Stats); mergeErr != nil {

@@ -36,6 +36,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	describeReports(cmd, info.Reports)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := p.readConfig(cmd, info.Name)
 		if err != nil {
@@ -73,9 +74,10 @@ func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error
 type call struct {
 	*program
 	*common
-	title  string // how messages begin
-	log    *slog.Logger
-	target target
+	title   string // how messages begin
+	log     *slog.Logger
+	target  target
+	reports []*target
 }
 
 // run runs the application and prints its result. It sets the exit code; an
@@ -93,6 +95,9 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 	}
 	if err := c.target.probe(c.output); err != nil {
 		return fmt.Errorf("--output: %w", err)
+	}
+	if err := c.prepareReports(runner); err != nil {
+		return fmt.Errorf("--report: %w", err)
 	}
 	o, err := c.options()
 	if err != nil {
@@ -120,16 +125,21 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 		return failed(err)
 	}
 	c.code = exitCode(doc.Common(), err)
-	if printErr := c.print(doc); printErr != nil {
-		if isClosedPipe(printErr) {
-			return printErr
-		}
+	unwritten := c.writeReports(doc)
+	printErr := c.print(doc)
+	if printErr != nil && !isClosedPipe(printErr) {
+		unwritten = errors.Join(unwritten, fmt.Errorf("the result could not be printed: %w", printErr))
+	}
+	if unwritten != nil {
 		if c.code == exitComplete || c.code == exitErrors {
 			c.code = exitFailed
 		}
-		err = errors.Join(err, fmt.Errorf("the result could not be printed: %w", printErr))
+		err = errors.Join(err, unwritten, c.rescue(doc))
 	}
 	c.tell(doc.Common(), err)
+	if isClosedPipe(printErr) {
+		return printErr
+	}
 	return nil
 }
 
@@ -139,6 +149,9 @@ func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o 
 	ran := make(chan struct{})
 	abort := func(code int) {
 		c.target.discard()
+		for _, t := range c.reports {
+			t.discard()
+		}
 		c.screen.leave()
 		os.Exit(code)
 	}

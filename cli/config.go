@@ -30,7 +30,7 @@ const envPrefix = "HYDRA_"
 
 // onlyFlags belong to one call, not to a configuration.
 // json is another word for a format.
-var onlyFlags = []string{"help", "path-file", "null", "output", "errors", "json"}
+var onlyFlags = []string{"help", "path-file", "null", "output", "report", "errors", "json"}
 
 func configurable(f *pflag.Flag) bool { return !slices.Contains(onlyFlags, f.Name) }
 

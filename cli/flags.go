@@ -23,11 +23,12 @@ type common struct {
 	pathFiles     []string
 	null          bool
 
-	maxErrors int64
-	errors    string
-	output    string
-	format    choice
-	json      bool
+	maxErrors   int64
+	errors      string
+	output      string
+	reportFiles []string
+	format      choice
+	json        bool
 
 	progress choice
 	interval time.Duration
@@ -65,6 +66,7 @@ func (c *common) define(f *pflag.FlagSet) {
 	f.BoolVar(&c.json, "json", false, "print one JSON document: the same as --format json")
 	f.Var(&c.format, "format", "text or json")
 	f.StringVarP(&c.output, "output", "o", "", "write the result to `FILE` instead of standard output")
+	f.StringArrayVar(&c.reportFiles, "report", nil, "write a report to `FILE`, of the kind that its name's end says; may be repeated")
 	f.StringVar(&c.errors, "errors", "", "write all errors to `FILE`, a line of JSON each")
 	f.Var(&c.color, "color", "auto (on a terminal, unless NO_COLOR is set), always or never")
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ func writeJSON(w io.Writer, doc hydra.Document) error {
 // target is a file that is there whole or not at all: it is written under
 // another name beside its place and renamed, wherever that is possible.
 type target struct {
+	name   string // as it was given
 	path   string // with symbolic links resolved; "" if there is no target
 	direct bool   // a device or a pipe, that can only be written to
 
@@ -67,10 +69,25 @@ func (t *target) probe(path string) error {
 	if err != nil {
 		return err
 	}
-	f.Close()
-	t.discard()
-	return nil
+	defer t.discard()
+	// A full disk still takes an empty file.
+	_, err = f.Write(make([]byte, probeBytes))
+	closeErr := f.Close()
+	return named(cmp.Or(err, closeErr), path)
 }
+
+// named makes an error about path, whose name says more to people than that of
+// the file that was tried.
+func named(err error, path string) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return &fs.PathError{Op: "write", Path: path, Err: pe.Err}
+	}
+	return err
+}
+
+// probeBytes is what there has to be room for before the work is done.
+const probeBytes = 64 << 10
 
 // behindLinks is where a path leads to which nothing is yet.
 func behindLinks(path string) string {
@@ -101,12 +118,7 @@ func (t *target) create() (*os.File, error) {
 	temp := filepath.Join(dir, "."+name+"."+rand.Text()[:8]+".tmp")
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		// The name that people gave says more.
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = &fs.PathError{Op: "write", Path: t.path, Err: pe.Err}
-		}
-		return nil, err
+		return nil, named(err, t.path)
 	}
 	t.temp = temp
 	return f, nil

@@ -11,3 +11,9 @@ func (b *Bin) Add(n, bytes int64) {
 	b.Count = plus(b.Count, n)
 	b.Bytes = plus(b.Bytes, bytes)
 }
+
+// one adds one thing; no memory holds so many that their count overflows.
+func (b *Bin) one(bytes int64) {
+	b.Count++
+	b.Bytes = plus(b.Bytes, bytes)
+}

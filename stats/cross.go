@@ -12,7 +12,7 @@ import (
 // JSON has it as the histogram by the first number, in which each bin has
 // "by_size", the histogram by the second.
 type Cross struct {
-	rows  Histogram
+	rows  Histogram   // only its edges: what is in its bins is the sum of cells
 	cells []Histogram // one for each bin of rows
 }
 
@@ -30,28 +30,33 @@ func NewCross(first, second []int64) Cross {
 
 // Add counts one thing by two numbers.
 func (c *Cross) Add(first, second, bytes int64) {
-	i := c.rows.find(first)
-	c.rows.bins[i].Add(1, bytes)
-	c.cells[i].Add(second, bytes)
+	c.cells[c.rows.find(first)].Add(second, bytes)
 }
 
 // AddAt is Add for a second number whose bin is known, from [Histogram.Find]
 // with the same edges.
 func (c *Cross) AddAt(first int64, bin int, bytes int64) {
-	i := c.rows.find(first)
-	c.rows.bins[i].Add(1, bytes)
-	c.cells[i].bins[bin].Add(1, bytes)
+	c.cells[c.rows.find(first)].bins[bin].one(bytes)
 }
 
-// Rows is the histogram by the first number.
-func (c *Cross) Rows() *Histogram { return &c.rows }
+// Rows returns the histogram by the first number.
+func (c *Cross) Rows() Histogram {
+	h := c.rows
+	h.bins = make([]Bin, len(c.cells))
+	for i, row := range c.cells {
+		for _, b := range row.bins {
+			h.bins[i].Add(b.Count, b.Bytes)
+		}
+	}
+	return h
+}
 
 // Row is the histogram by the second number in a bin of the first.
 func (c *Cross) Row(bin int) *Histogram { return &c.cells[bin] }
 
 // Equal compares edges and counts.
 func (c Cross) Equal(o Cross) bool {
-	return c.rows.Equal(o.rows) && slices.EqualFunc(c.cells, o.cells, Histogram.Equal)
+	return slices.Equal(c.rows.edges, o.rows.edges) && slices.EqualFunc(c.cells, o.cells, Histogram.Equal)
 }
 
 // MergeValue implements [Value]: it adds bin by bin. The edges have to be the
@@ -72,7 +77,6 @@ func (c *Cross) MergeValue(from Value) error {
 		for j, b := range row.bins {
 			c.cells[i].bins[j].Add(b.Count, b.Bytes)
 		}
-		c.rows.bins[i].Add(o.rows.bins[i].Count, o.rows.bins[i].Bytes)
 	}
 	return nil
 }
@@ -92,13 +96,14 @@ type jsonRow struct {
 // MarshalJSON implements [json.Marshaler].
 func (c Cross) MarshalJSON() ([]byte, error) {
 	out := make([]jsonRow, len(c.cells))
-	for i, b := range c.rows.json() {
+	rows := c.Rows()
+	for i, b := range rows.json() {
 		out[i] = jsonRow{b, c.cells[i]}
 	}
 	return json.Marshal(out)
 }
 
-var errCross = errors.New("stats: all rows of a histogram by two numbers have the same edges")
+var errCross = errors.New("stats: all rows of a histogram by two numbers have the same edges, and their sum is in it")
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (c *Cross) UnmarshalJSON(data []byte) error {
@@ -118,6 +123,10 @@ func (c *Cross) UnmarshalJSON(data []byte) error {
 	if err := out.rows.set(bins); err != nil {
 		return err
 	}
+	if rows := out.Rows(); !rows.Equal(out.rows) {
+		return errCross
+	}
+	clear(out.rows.bins)
 	*c = out
 	return nil
 }

@@ -18,42 +18,51 @@ import (
 // "category": "image"}}, with keys as a [Group] has them. The rest is "other",
 // and there only if keys were left out; a key of that name is quoted.
 type GroupN[K Key] struct {
-	groups smallest[K, use]
+	groups smallest[K, Grouped]
 	rest   Use
 }
 
-type use struct {
+// Grouped is what a [GroupN] has of a key.
+type Grouped struct {
 	Use
-	Category string `json:"category,omitempty"`
+	Category string `json:"category,omitempty"` // of the key, if it has one
 }
 
 // NewGroupN returns a group of n keys at most.
-func NewGroupN[K Key](n int) GroupN[K] { return GroupN[K]{groups: smallest[K, use]{n: n}} }
+func NewGroupN[K Key](n int) GroupN[K] { return GroupN[K]{groups: smallest[K, Grouped]{n: n}} }
+
+// Lookup returns where a key is counted that is kept already, and nil for others.
+// It is valid until the next call of another method.
+func (g *GroupN[K]) Lookup(key K) *Use {
+	if s := g.groups.m[key]; s != nil {
+		return &s.value.Use
+	}
+	return nil
+}
 
 // At returns where a key is counted; category is empty if it belongs to none. It
 // is valid until the next call of another method. A key in a buffer is copied if
 // it is kept.
 func (g *GroupN[K]) At(key K, category string) *Use {
-	if s := g.groups.m[key]; s != nil { // no closures on the way of most files
-		return &s.value.Use
+	if u := g.Lookup(key); u != nil {
+		return u
 	}
-	u := g.groups.at(key, category != "", func() use { return use{Category: category} }, g.drop)
+	u := g.groups.at(key, category != "", func() Grouped { return Grouped{Category: category} }, g.drop)
 	if u == nil {
 		return &g.rest
 	}
 	return &u.Use
 }
 
-func (g *GroupN[K]) drop(u *use) { g.rest.merge(&u.Use) }
+func (g *GroupN[K]) drop(u *Grouped) { g.rest.merge(&u.Use) }
 
 // Len is the number of keys that are kept.
 func (g *GroupN[K]) Len() int { return len(g.groups.m) }
 
-// All calls yield for each key, in order, with its category.
-func (g *GroupN[K]) All(yield func(K, Use, string) bool) {
+// All calls yield for each key, in order.
+func (g *GroupN[K]) All(yield func(K, Grouped) bool) {
 	for _, k := range g.groups.sorted() {
-		u := &g.groups.m[k].value
-		if !yield(k, u.Use, u.Category) {
+		if !yield(k, g.groups.m[k].value) {
 			return
 		}
 	}
@@ -104,13 +113,13 @@ func (g *GroupN[K]) ResetValue() { *g = NewGroupN[K](g.groups.n) }
 
 // MarshalJSON implements [json.Marshaler].
 func (g GroupN[K]) MarshalJSON() ([]byte, error) {
-	return g.groups.marshal(func(u *use) any { return u }, g.rest)
+	return g.groups.marshal(func(u *Grouped) any { return u }, g.rest)
 }
 
 // UnmarshalJSON implements [json.Unmarshaler]. The limit is known if it was
 // reached.
 func (g *GroupN[K]) UnmarshalJSON(data []byte) error {
-	var in map[string]use
+	var in map[string]Grouped
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}

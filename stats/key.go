@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -8,8 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// keyText is a key as JSON has it. Other keys have other texts.
+// keyText is a key as JSON has it: its own text, if it is an
+// [encoding.TextMarshaler]. Other keys have other texts.
 func keyText[K Key](k K) string {
+	if t, ok := any(k).(encoding.TextMarshaler); ok {
+		text, err := t.MarshalText()
+		if err != nil {
+			panic(fmt.Sprintf("stats: a key without a text: %v", err))
+		}
+		return string(text)
+	}
 	switch v := reflect.ValueOf(k); {
 	case v.CanInt():
 		return strconv.FormatInt(v.Int(), 10)
@@ -29,7 +38,20 @@ func keyText[K Key](k K) string {
 func parseKey[K Key](text string) (K, error) {
 	var k K
 	var err error
-	switch v := reflect.ValueOf(&k).Elem(); {
+	if t, ok := any(&k).(encoding.TextUnmarshaler); ok {
+		err = t.UnmarshalText([]byte(text))
+	} else {
+		err = setKey(&k, text)
+	}
+	if err != nil || keyText(k) != text {
+		return k, fmt.Errorf("stats: %q is not the key of a group by %T", text, k)
+	}
+	return k, nil
+}
+
+func setKey[K Key](k *K, text string) error {
+	var err error
+	switch v := reflect.ValueOf(k).Elem(); {
 	case v.CanInt():
 		var n int64
 		n, err = strconv.ParseInt(text, 10, v.Type().Bits())
@@ -45,8 +67,5 @@ func parseKey[K Key](text string) (K, error) {
 	default:
 		v.SetString(text)
 	}
-	if err != nil || keyText(k) != text {
-		return k, fmt.Errorf("stats: %q is not the key of a group by %T", text, k)
-	}
-	return k, nil
+	return err
 }

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -40,6 +41,17 @@ func (l *Latest) MergeValue(from Value) error {
 		l.merge(o)
 	}
 	return err
+}
+
+// Compare tells which is the earlier one; none is earlier than all.
+func (l Latest) Compare(o Latest) int {
+	switch {
+	case l.seen != o.seen && o.seen:
+		return -1
+	case l.seen != o.seen:
+		return 1
+	}
+	return cmp.Or(cmp.Compare(l.sec, o.sec), cmp.Compare(l.nsec, o.nsec))
 }
 
 // Time is the time in UTC; the zero time if there was none.

@@ -22,7 +22,6 @@ import (
 // [smallest number of the bin, count].
 type Quantiles struct {
 	bins     []int64 // as many as are needed
-	count    int64
 	min, max int64
 }
 
@@ -49,35 +48,43 @@ func binStart(bin int) int64 {
 }
 
 // Add counts one number.
-func (q *Quantiles) Add(n int64) { q.add(max(n, 0), 1) }
-
-func (q *Quantiles) add(n, count int64) {
+func (q *Quantiles) Add(n int64) {
+	n = max(n, 0)
 	bin := binOf(n)
 	if bin >= len(q.bins) {
-		q.bins = append(q.bins, make([]int64, bin+1-len(q.bins))...)
+		q.grow(bin, n)
 	}
-	q.bins[bin] = plus(q.bins[bin], count)
-	if q.count == 0 {
-		q.min, q.max = n, n
-	} else {
-		q.min, q.max = min(q.min, n), max(q.max, n)
+	q.bins[bin]++
+	q.min, q.max = min(q.min, n), max(q.max, n)
+}
+
+// grow makes a bin for n, which is the first number or larger than all so far.
+func (q *Quantiles) grow(bin int, n int64) {
+	if len(q.bins) == 0 {
+		q.min = n
 	}
-	q.count = plus(q.count, count)
+	q.bins = append(q.bins, make([]int64, bin+1-len(q.bins))...)
 }
 
 // Count is how many numbers were counted.
-func (q *Quantiles) Count() int64 { return q.count }
+func (q *Quantiles) Count() int64 {
+	var count int64
+	for _, n := range q.bins {
+		count = plus(count, n)
+	}
+	return count
+}
 
 // At returns the number that a part of all, from 0 to 1, does not exceed: At(0.5)
 // is the median. Without numbers it is 0.
 func (q *Quantiles) At(part float64) int64 {
-	if q.count == 0 {
+	if len(q.bins) == 0 {
 		return 0
 	}
 	if part >= 1 {
 		return q.max
 	}
-	rank := max(int64(math.Ceil(part*float64(q.count))), 1)
+	rank := max(int64(math.Ceil(part*float64(q.Count()))), 1)
 	var seen int64
 	for bin, n := range q.bins {
 		if seen = plus(seen, n); seen >= rank {
@@ -94,25 +101,22 @@ func (q *Quantiles) At(part float64) int64 {
 
 // Equal compares what was counted.
 func (q Quantiles) Equal(o Quantiles) bool {
-	return q.count == o.count && q.min == o.min && q.max == o.max && slices.Equal(q.bins, o.bins)
+	return q.min == o.min && q.max == o.max && slices.Equal(q.bins, o.bins)
 }
 
 // MergeValue implements [Value]: it adds bin by bin.
 func (q *Quantiles) MergeValue(from Value) error {
 	o, err := as[Quantiles](from)
-	if err != nil || o.count == 0 {
+	if err != nil || len(o.bins) == 0 {
 		return err
 	}
-	smallest, largest := o.min, o.max
-	if q.count > 0 {
-		smallest, largest = min(smallest, q.min), max(largest, q.max)
+	if last := len(o.bins) - 1; last >= len(q.bins) {
+		q.grow(last, o.min)
 	}
 	for bin, n := range o.bins {
-		if n > 0 {
-			q.add(binStart(bin), n)
-		}
+		q.bins[bin] = plus(q.bins[bin], n)
 	}
-	q.min, q.max = smallest, largest
+	q.min, q.max = min(q.min, o.min), max(q.max, o.max)
 	return nil
 }
 
@@ -129,8 +133,8 @@ type quantilesJSON struct {
 
 // MarshalJSON implements [json.Marshaler].
 func (q Quantiles) MarshalJSON() ([]byte, error) {
-	out := quantilesJSON{Count: q.count, Bins: [][2]int64{}}
-	if q.count > 0 {
+	out := quantilesJSON{Count: q.Count(), Bins: [][2]int64{}}
+	if out.Count > 0 {
 		at := func(part float64) *int64 { n := q.At(part); return &n }
 		out.Min, out.P10, out.P50, out.P90, out.P99, out.Max = &q.min, at(0.1), at(0.5), at(0.9), at(0.99), &q.max
 	}
@@ -151,7 +155,7 @@ func (q *Quantiles) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	var out Quantiles
-	last := -1
+	first, last := -1, -1
 	for _, b := range in.Bins {
 		start, n := b[0], b[1]
 		if start < 0 || n <= 0 {
@@ -161,12 +165,16 @@ func (q *Quantiles) UnmarshalJSON(data []byte) error {
 		if binStart(bin) != start || bin <= last {
 			return errQuantiles
 		}
+		if last < 0 {
+			first = bin
+		}
 		last = bin
-		out.add(start, n)
+		out.grow(bin, 0)
+		out.bins[bin] = n
 	}
-	if out.count > 0 {
+	if last >= 0 {
 		if in.Min == nil || in.Max == nil || *in.Min < 0 || *in.Max < *in.Min ||
-			binOf(*in.Min) != binOf(out.min) || binOf(*in.Max) != last {
+			binOf(*in.Min) != first || binOf(*in.Max) != last {
 			return errQuantiles
 		}
 		out.min, out.max = *in.Min, *in.Max

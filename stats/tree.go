@@ -3,6 +3,7 @@ package stats
 import (
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 )
@@ -111,8 +112,8 @@ func (t *Tree) Len() int {
 	return n
 }
 
-// All calls yield for the directories at a depth, in the order of their paths.
-func (t *Tree) All(depth int) func(yield func(path string, u *DirUse) bool) {
+// All ranges over the directories at a depth, in the order of their paths.
+func (t *Tree) All(depth int) iter.Seq2[string, *DirUse] {
 	return func(yield func(string, *DirUse) bool) {
 		dirs := t.depths[depth].dirs
 		for _, path := range slices.Sorted(maps.Keys(dirs)) {

@@ -15,3 +15,12 @@ func (u *Use) Add(n, bytes, allocated int64) {
 }
 
 func (u *Use) merge(o *Use) { u.Add(o.Count, o.Bytes, o.Allocated) }
+
+// MergeValue implements [Value]: it adds.
+func (u *Use) MergeValue(from Value) error {
+	o, err := as[Use](from)
+	if err == nil {
+		u.merge(o)
+	}
+	return err
+}

@@ -68,6 +68,13 @@ func (d *Dir) Name() string { return string(d.name.Bytes()) }
 // Path is the root's path joined with the names below it.
 func (d *Dir) Path() string { return string(d.appendPath(nil)) }
 
+// AppendPath appends Path to b.
+func (d *Dir) AppendPath(b []byte) []byte { return d.appendPath(b) }
+
+// Parent is the directory that lists d; nil for a root. Like d it keeps its name
+// as long as somebody holds it, but only d may be asked for more.
+func (d *Dir) Parent() *Dir { return d.parent }
+
 // Depth is 0 for a root, 1 for its subdirectories.
 func (d *Dir) Depth() int { return int(d.depth) }
 
@@ -87,6 +94,12 @@ func (d *Dir) Stat() (*Stat, error) {
 func (d *Dir) Counts() DirCounts {
 	r := d.reading
 	return DirCounts{Dirs: r.dirs.Load(), Files: r.files.Load(), Other: r.other.Load()}
+}
+
+// Whole tells, in LeaveDir, whether all that d lists was read.
+func (d *Dir) Whole() bool {
+	r := d.reading
+	return !(r.failed.Load() || r.vanished.Load() || r.skipRest.Load() || r.abandoned.Load())
 }
 
 func (d *Dir) fail(op string, err error) *Error {

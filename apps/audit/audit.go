@@ -1,11 +1,13 @@
-// Package audit counts what is in trees: files, directories, sizes, depths.
+// Package audit counts what is in trees: how much there is, where it lies, whose
+// it is and how old.
 package audit
 
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"math"
+	"fmt"
+	"os"
+	"time"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/walk"
@@ -17,6 +19,58 @@ type Settings struct {
 	// BlockSize is what each file's size is rounded up to in the numbers by
 	// blocks, in bytes.
 	BlockSize hydra.Size `json:"block_size"`
+	// TreeDepth is the depth to which use is counted by directory; roots have 0.
+	TreeDepth int `json:"tree_depth"`
+	// Top is the length of the list of the largest files.
+	Top int `json:"top"`
+	// AsOf is the time to which ages are counted; the zero time is when the audit
+	// starts.
+	AsOf AsOf `json:"as_of"`
+	// CategoriesFile is a table of categories that replaces the built-in one.
+	CategoriesFile string `json:"categories_file,omitempty"`
+	// Categories is that table, once Prepare has read it.
+	Categories Categories `json:"categories,omitempty"`
+
+	table string // that a CSV report has alone
+}
+
+// The longest a list can be, and the deepest a tree: what a sheet of a workbook
+// holds, and what a page can show.
+const (
+	mostTop   = 1_000_000
+	mostDepth = 100
+)
+
+func (s *Settings) prepare() error {
+	switch {
+	case s.BlockSize <= 0:
+		return errors.New("--block-size has to be at least 1")
+	case s.TreeDepth < 0 || s.TreeDepth > mostDepth:
+		return fmt.Errorf("--tree-depth has to be from 0 to %d", mostDepth)
+	case s.Top < 1 || s.Top > mostTop:
+		return fmt.Errorf("--top has to be from 1 to %d", mostTop)
+	}
+	if s.AsOf.IsZero() {
+		s.AsOf = AsOf{time.Now().UTC()}
+	}
+	if s.CategoriesFile != "" && s.Categories == nil {
+		text, err := os.ReadFile(s.CategoriesFile)
+		if err == nil {
+			s.Categories, err = parseCategories(s.CategoriesFile, text)
+		}
+		if err != nil {
+			return fmt.Errorf("--categories: %w", err)
+		}
+	}
+	return nil
+}
+
+// table of categories that applies.
+func (s *Settings) categories() Categories {
+	if s.Categories != nil {
+		return s.Categories
+	}
+	return builtInCategories()
 }
 
 // App returns the application.
@@ -25,14 +79,24 @@ func App() *hydra.App[Settings, Stats] {
 		Name:  "audit",
 		Short: "Count files, directories and bytes",
 		Long: `Audit reads the attributes of every file below each PATH and sums up: how many
-files and directories there are, how large they are, how they are distributed
-over sizes and depths. It changes nothing.
+files and directories there are and how large they are; how that is distributed
+over sizes, ages, depths, owners, kinds of files and directories; what is large,
+sparse, or open to everybody. It changes nothing.
 
-Sizes and the histogram count regular files, a file with several hard links
-once per name. Symbolic links are counted, not followed; a PATH that is one is
-followed if it ends with a slash.`,
+A summary is printed. A report shows all of it: --report a.html is one page for a
+browser, a.xlsx a workbook, a.csv tables for other programs, a.json all numbers.
+
+Sizes and histograms count regular files, a file with several hard links once per
+name; "unique" counts it once. Symbolic links are counted, not followed; a PATH
+that is one is followed if it ends with a slash.`,
 		Example: `  # a summary of one directory
   hydra audit /home
+
+  # a page to look at, and a workbook
+  hydra audit --report home.html --report home.xlsx /home
+
+  # use by directory, down to the fourth level
+  hydra audit --tree-depth 4 --report data.html /data
 
   # as JSON for a script: state, errors and all numbers
   hydra audit --json /home | jq .stats.file_size_total
@@ -42,110 +106,69 @@ followed if it ends with a slash.`,
 
   # paths from a list with NUL behind each
   find /data -maxdepth 1 -print0 | hydra audit -0 --path-file -`,
-		Settings: Settings{BlockSize: 8192},
+		Settings: Settings{BlockSize: 8192, TreeDepth: 2, Top: 100},
 		Flags: func(f *pflag.FlagSet, s *Settings) {
+			f.IntVar(&s.TreeDepth, "tree-depth", s.TreeDepth, "count use by directory down to `N` levels below PATH")
+			f.IntVar(&s.Top, "top", s.Top, "list the `N` largest files; by owner at most 100")
+			f.Var(&s.AsOf, "as-of", "count ages up to `TIME`, as 2026-01-31 or 2026-01-31T12:00:00Z, and not to the start")
+			f.StringVar(&s.CategoriesFile, "categories", "", "read the categories of extensions from `FILE`, a line \"image: jpg png\" each")
 			f.Var(&s.BlockSize, "block-size", "round sizes up to this in the numbers by blocks")
+			f.StringVar(&s.table, "table", "", "write only the table `NAME` to a report that ends with .csv; an unknown one lists them")
 		},
-		Prepare: func(s *Settings) error {
-			if s.BlockSize <= 0 {
-				return errors.New("--block-size has to be at least 1")
-			}
-			return nil
-		},
-		Fields:   walk.FieldType | walk.FieldSize | walk.FieldBlocks,
+		Prepare:  (*Settings).prepare,
 		NewStats: newStats,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
-			return &auditor{stats: w.Stats, block: int64(w.Settings.BlockSize)}, nil
+			return newAuditor(w.Stats, &w.Settings, w.Commit, time.Now), nil
 		},
-		Finish: func(_ context.Context, r *hydra.Result[Stats]) error {
-			r.Stats.Clients.Add(int64(r.Clients))
-			r.Stats.Workers.Add(int64(r.Workers))
-			r.Stats.Paths.Add(int64(len(r.Paths)))
-			return nil
-		},
+		Finish:    finish,
 		Summarize: summarize,
+		Reports:   reports,
 	}
 }
 
-// auditor counts for one worker.
-type auditor struct {
-	stats *Stats
-	block int64
+func newAuditor(s *Stats, c *Settings, commit func() error, clock func() time.Time) *auditor {
+	return &auditor{
+		stats:      s,
+		commit:     commit,
+		block:      int64(c.BlockSize),
+		now:        walk.Time{Sec: c.AsOf.Unix(), Nsec: uint32(c.AsOf.Nanosecond())},
+		categories: c.categories(),
+		clock:      clock,
+		places:     make([]place, c.TreeDepth+1),
+	}
 }
 
-// File counts one entry. It is the hot path: no allocation, no map, no lock.
-func (a *auditor) File(_ context.Context, e *walk.Entry) error {
-	s := a.stats
-	if e.Type() == 0 {
-		st, err := e.Stat()
-		if err != nil {
-			return err
-		}
-		// It may have been replaced since it was listed: then it is no regular
-		// file any more.
-		if e.Type() == 0 {
-			blocks := roundUp(st.Size, a.block)
-			depth := max(e.Depth()-1, 0)
-			s.Size.Add(st.Size)
-			s.SizeInBlocks.Add(blocks)
-			s.Allocated.Add(st.Allocated())
-			s.FilesPerDepth.Add(depth, 1)
-			s.SizePerDepth.Add(depth, st.Size)
-			s.SizeInBlocksPerDepth.Add(depth, blocks)
-			s.BySize.Add(st.Size, st.Size)
-			s.ByBlocks.Add(blocks, blocks)
-			return nil
-		}
-	}
-	if e.Type()&fs.ModeSymlink != 0 {
-		s.Symlinks.Inc()
-	}
-	return walk.SkipFile
-}
-
-// EnterDir does nothing: an audit counts directories that were read.
-func (a *auditor) EnterDir(context.Context, *walk.Dir) error { return nil }
-
-// LeaveDir counts a directory and what it lists.
-func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
-	s, depth, n := a.stats, d.Depth(), d.Counts()
-	s.DepthTotal.Add(int64(depth))
-	s.DirsPerDepth.Add(depth, 1)
-	// So that all arrays per depth are of one length, also if no directory at
-	// this depth holds a file.
-	s.FilesPerDepth.Add(depth, 0)
-	s.SizePerDepth.Add(depth, 0)
-	s.SizeInBlocksPerDepth.Add(depth, 0)
-	s.MaxDepth.See(int64(depth))
-	s.MaxWidth.See(n.Dirs)
-	if n.Dirs > 0 {
-		s.ParentDirs.Inc()
-	}
-	s.MaxFiles.See(n.Files)
-	s.MaxFilesPerDepth.See(depth, n.Files)
+func finish(ctx context.Context, r *hydra.Result[Stats]) error {
+	s := r.Stats
+	s.Clients.Add(int64(r.Clients))
+	s.Workers.Add(int64(r.Workers))
+	s.Paths.Add(int64(len(r.Paths)))
+	s.TimeProcessing.Add(r.Wall())
+	lookUp(ctx, r)
 	return nil
 }
 
-// Error counts attributes that could not be read.
-func (a *auditor) Error(_ context.Context, err *walk.Error) {
-	if err.Op != walk.OpStat {
-		return
+// AsOf is a point in time as the value of a flag.
+type AsOf struct{ time.Time }
+
+// String implements [pflag.Value].
+func (t *AsOf) String() string {
+	if t.IsZero() {
+		return ""
 	}
-	if err.Dir {
-		a.stats.StatErrorsDirs.Inc()
-	} else {
-		a.stats.StatErrorsFiles.Inc()
-	}
+	return t.Format(time.RFC3339Nano)
 }
 
-// roundUp rounds a size up to whole blocks, as far as that can be represented.
-func roundUp(size, block int64) int64 {
-	rest := size % block
-	switch {
-	case rest == 0:
-		return size
-	case size > math.MaxInt64-block:
-		return math.MaxInt64
+// Type implements [pflag.Value].
+func (t *AsOf) Type() string { return "TIME" }
+
+// Set implements [pflag.Value]. A time without a zone is one of this machine's.
+func (t *AsOf) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if parsed, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			*t = AsOf{parsed.UTC()}
+			return nil
+		}
 	}
-	return size - rest + block
+	return fmt.Errorf("%q is no time such as 2026-01-31 or 2026-01-31T12:00:00Z", text)
 }

@@ -192,11 +192,11 @@ func TestAveragesDivideWhatWasCounted(t *testing.T) {
 	s.FilesPerDepth = stats.PerDepth{0, 3}
 	s.SizePerDepth = stats.PerDepth{0, 300}
 	s.SizeInBlocksPerDepth = stats.PerDepth{0, 600}
-	want := Averages{
+	want := Derived{
 		FileSize: 100, FileSizeInBlocks: 200, Depth: 1.2, Width: 2,
 		FileSizePerDepth: []float64{0, 100}, FileSizeInBlocksPerDepth: []float64{0, 200}, FilesPerDepth: []float64{0, 1.5, 0},
 	}
-	if diff := cmp.Diff(want, s.Averages()); diff != "" {
+	if diff := cmp.Diff(want, s.Derived()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -235,19 +235,6 @@ func TestTheSummaryFits80Columns(t *testing.T) {
 			if n := utf8.RuneCountInString(line); n > 80 || strings.TrimRight(line, " ") != line {
 				t.Errorf("%d columns: %q", n, line)
 			}
-		}
-	}
-}
-
-func TestBarsAreAsLongAsTheirShare(t *testing.T) {
-	for _, tt := range []struct {
-		part, whole int64
-		want        string
-	}{
-		{0, 10, "   0% "}, {10, 10, " 100% ███████████████"}, {1, 1_000_000, "  <1% ▏"}, {1, 2, "  50% ███████▌"}, {0, 0, ""},
-	} {
-		if got := share(tt.part, tt.whole); got != tt.want {
-			t.Errorf("%d of %d is %q, want %q", tt.part, tt.whole, got, tt.want)
 		}
 	}
 }

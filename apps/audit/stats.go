@@ -6,30 +6,52 @@ import (
 	"github.com/hydrawalk/hydra/stats"
 )
 
+// What is kept of what a tree may have any number of. Memory is bounded by these,
+// whatever the tree.
+const (
+	maxExtensions = 100_000 // that are in no category
+	maxOwners     = 100_000 // of each kind
+	maxOwnerLists = 1000    // owners with a list of their largest files
+	maxOwnerTop   = 100     // length of these lists
+	maxTreeDirs   = 100_000 // at one depth
+	maxLinkCounts = 100_000 // different ones
+	topDirs       = 100     // length of the lists of directories and findings
+)
+
 // Stats are the statistics of an audit. Sizes are bytes of regular files. What
 // is counted per depth of a directory counts files where they are listed; a root
-// has depth 0, also one that is a file.
+// has depth 0, also one that is a file. Ages are those at the reference time.
 //
-// Its JSON also has averages, which are computed when it is encoded.
+// Its JSON also has what is computed from these: see [Derived].
 type Stats struct {
+	ReferenceTime stats.Latest `json:"reference_time"`
+
 	StatErrorsDirs  stats.Counter `json:"error_stat_dirs"`
 	StatErrorsFiles stats.Counter `json:"error_stat_files"`
 
-	Size         stats.Counter `json:"file_size_total"`
-	SizeInBlocks stats.Counter `json:"file_size_block_total"` // each file rounded up
-	Allocated    stats.Counter `json:"allocated_total"`       // on disk: less for sparse files
-	BlockSize    stats.Max     `json:"block_size"`            // that files are rounded up to
+	Size          stats.Counter `json:"file_size_total"`
+	SizeInBlocks  stats.Counter `json:"file_size_block_total"` // each file rounded up
+	Allocated     stats.Counter `json:"allocated_total"`       // on disk: less for sparse files
+	AllocatedDirs stats.Counter `json:"allocated_dirs_total"`  // by directories themselves
+	BlockSize     stats.Max     `json:"block_size"`            // that files are rounded up to
 
 	DepthTotal   stats.Counter `json:"dir_depth_total"`   // sum of the depths of directories
 	ParentDirs   stats.Counter `json:"parent_dirs_total"` // directories with a subdirectory
+	EmptyDirs    stats.Counter `json:"empty_dirs"`        // directories that list nothing
 	Symlinks     stats.Counter `json:"symlink_files"`     // wherever they lead
 	SymlinksDirs stats.Counter `json:"symlink_dirs"`      // 0: targets are not looked at
-	Clients      stats.Counter `json:"num_clients"`       // processes that walked
-	Workers      stats.Counter `json:"num_workers"`       // most at a time
-	Paths        stats.Counter `json:"work_paths"`        // that were asked for
-	MaxDepth     stats.Max     `json:"max_dir_depth"`     // of a directory
-	MaxWidth     stats.Max     `json:"max_dir_width"`     // subdirectories of one directory
-	MaxFiles     stats.Max     `json:"max_files_in_dir"`  // regular ones
+	Fifos        stats.Counter `json:"fifo_files"`
+	Sockets      stats.Counter `json:"socket_files"`
+	BlockDevices stats.Counter `json:"block_device_files"`
+	CharDevices  stats.Counter `json:"char_device_files"`
+	OtherFiles   stats.Counter `json:"other_files"` // of no type known here
+
+	Clients  stats.Counter `json:"num_clients"`      // processes that walked
+	Workers  stats.Counter `json:"num_workers"`      // most at a time
+	Paths    stats.Counter `json:"work_paths"`       // that were asked for
+	MaxDepth stats.Max     `json:"max_dir_depth"`    // of a directory
+	MaxWidth stats.Max     `json:"max_dir_width"`    // subdirectories of one directory
+	MaxFiles stats.Max     `json:"max_files_in_dir"` // regular ones
 
 	DirsPerDepth         stats.PerDepth    `json:"dir_total_per_dir_depth"`
 	FilesPerDepth        stats.PerDepth    `json:"files_total_per_dir_depth"`
@@ -39,55 +61,98 @@ type Stats struct {
 
 	BySize   stats.Histogram `json:"hist_file_count_by_size"`
 	ByBlocks stats.Histogram `json:"hist_file_count_by_block_size"`
+	ByAtime  stats.Cross     `json:"hist_file_count_by_atime"` // age x size
+	ByCtime  stats.Cross     `json:"hist_file_count_by_ctime"`
+	ByMtime  stats.Cross     `json:"hist_file_count_by_mtime"`
+	ByBtime  stats.Cross     `json:"hist_file_count_by_btime"` // files whose birth is known
+
+	Sizes     stats.Quantiles `json:"file_size_quantiles"`      // bytes
+	AtimeAges stats.Quantiles `json:"file_atime_age_quantiles"` // seconds
+	MtimeAges stats.Quantiles `json:"file_mtime_age_quantiles"`
+
+	Extensions stats.GroupN[string] `json:"extensions"`
+	ByUID      stats.GroupN[uint32] `json:"total_by_uid"`
+	ByGID      stats.GroupN[uint32] `json:"total_by_gid"`
+	BySID      stats.GroupN[string] `json:"total_by_sid"`
+	ByMode     stats.GroupN[Mode]   `json:"total_by_perm"`
+	ByLinks    stats.GroupN[uint64] `json:"total_by_links"` // by the number of names that the inode has
+	Sparse     stats.Use            `json:"sparse_files"`   // that occupy less than their size
+
+	WorldWritableDirs          stats.Counter `json:"world_writable_dirs"`
+	WorldWritableDirsNotSticky stats.Counter `json:"world_writable_dirs_not_sticky"` // where everybody can remove others' files
+
+	UIDNames Names[uint32] `json:"uid_names"` // null if they were not looked up
+	GIDNames Names[uint32] `json:"gid_names"`
+	SIDNames Names[string] `json:"sid_names"`
+
+	TopFiles         stats.TopN[File]          `json:"top_n_file_size"`
+	TopByUID         stats.TopBy[uint32, File] `json:"top_n_file_size_by_uid"`
+	TopByGID         stats.TopBy[uint32, File] `json:"top_n_file_size_by_gid"`
+	TopBySID         stats.TopBy[string, File] `json:"top_n_file_size_by_sid"`
+	TopSparse        stats.TopN[Sparse]        `json:"top_n_sparse"`
+	TopSetuid        stats.TopN[File]          `json:"top_n_setuid"` // or setgid
+	TopWorldWritable stats.TopN[File]          `json:"top_n_world_writable"`
+	TopEntries       stats.TopN[Entries]       `json:"top_n_dir_entries"`
+	TopDepth         stats.TopN[Depth]         `json:"top_n_dir_depth"`
+
+	Tree stats.Tree `json:"use_by_directory"`
+
+	// Where time went, summed up over workers; all but the first and the last two
+	// are estimated from one file in [sampleEvery].
+	TimeProcessing  stats.Duration `json:"time_client_processing"` // of the walk, for each client
+	TimeHandleFile  stats.Duration `json:"time_handle_file"`       // all that is done for a file
+	TimeStat        stats.Duration `json:"time_stat"`              // of that, to read its attributes
+	TimeUpdate      stats.Duration `json:"time_stats_update"`      // and to count it
+	TimeSave        stats.Duration `json:"time_data_save"`         // to put statistics together
+	TimeOwnerLookup stats.Duration `json:"time_sid_lookup"`        // to find the names of owners
 }
 
 func newStats(c Settings) *Stats {
-	return &Stats{
-		BlockSize: stats.Max(c.BlockSize),
-		BySize:    stats.NewHistogram(stats.SizeEdges...),
-		ByBlocks:  stats.NewHistogram(stats.SizeEdges...),
+	owner := min(c.Top, maxOwnerTop)
+	s := &Stats{
+		BlockSize:  stats.Max(c.BlockSize),
+		BySize:     stats.NewHistogram(stats.SizeEdges...),
+		ByBlocks:   stats.NewHistogram(stats.SizeEdges...),
+		ByAtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
+		ByCtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
+		ByMtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
+		ByBtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
+		Extensions: stats.NewGroupN[string](maxExtensions),
+		ByUID:      stats.NewGroupN[uint32](maxOwners),
+		ByGID:      stats.NewGroupN[uint32](maxOwners),
+		BySID:      stats.NewGroupN[string](maxOwners),
+		ByMode:     stats.NewGroupN[Mode](1 << 12),
+		ByLinks:    stats.NewGroupN[uint64](maxLinkCounts),
+		TopFiles:   stats.NewTopN[File](c.Top),
+		TopByUID:   stats.NewTopBy[uint32, File](maxOwnerLists, owner),
+		TopByGID:   stats.NewTopBy[uint32, File](maxOwnerLists, owner),
+		TopBySID:   stats.NewTopBy[string, File](maxOwnerLists, owner),
+
+		TopSparse:        stats.NewTopN[Sparse](topDirs),
+		TopSetuid:        stats.NewTopN[File](topDirs),
+		TopWorldWritable: stats.NewTopN[File](topDirs),
+		TopEntries:       stats.NewTopN[Entries](topDirs),
+		TopDepth:         stats.NewTopN[Depth](topDirs),
+
+		Tree: stats.NewTree(c.TreeDepth, maxTreeDirs),
 	}
+	s.ReferenceTime.See(c.AsOf.Unix(), uint32(c.AsOf.Nanosecond()))
+	return s
 }
 
-// Files is the number of regular files whose size was read.
+// Files is the number of regular files whose attributes were read.
 func (s *Stats) Files() int64 { return sum(s.FilesPerDepth) }
 
 // Dirs is the number of directories that were listed, also if that broke midway.
 func (s *Stats) Dirs() int64 { return sum(s.DirsPerDepth) }
-
-// Averages are computed from other statistics.
-type Averages struct {
-	FileSize         float64 `json:"average_file_size"`
-	FileSizeInBlocks float64 `json:"average_file_size_block"`
-	Depth            float64 `json:"average_directory_depth"`
-	Width            float64 `json:"average_directory_width"` // (directories - 1) / those that have a subdirectory
-
-	FileSizePerDepth         []float64 `json:"average_file_size_per_dir_depth"`
-	FileSizeInBlocksPerDepth []float64 `json:"average_file_size_block_per_dir_depth"`
-	FilesPerDepth            []float64 `json:"average_files_per_dir_depth"`
-}
-
-// Averages computes the averages. What nothing was counted of is 0.
-func (s *Stats) Averages() Averages {
-	files, dirs := s.Files(), s.Dirs()
-	return Averages{
-		FileSize:                 ratio(int64(s.Size), files),
-		FileSizeInBlocks:         ratio(int64(s.SizeInBlocks), files),
-		Depth:                    ratio(int64(s.DepthTotal), dirs),
-		Width:                    ratio(max(dirs-1, 0), int64(s.ParentDirs)),
-		FileSizePerDepth:         ratios(s.SizePerDepth, s.FilesPerDepth),
-		FileSizeInBlocksPerDepth: ratios(s.SizeInBlocksPerDepth, s.FilesPerDepth),
-		FilesPerDepth:            ratios(s.FilesPerDepth, s.DirsPerDepth),
-	}
-}
 
 // MarshalJSON implements [json.Marshaler].
 func (s *Stats) MarshalJSON() ([]byte, error) {
 	type counted Stats // without this method
 	return json.Marshal(struct {
 		*counted
-		Averages
-	}{(*counted)(s), s.Averages()})
+		Derived
+	}{(*counted)(s), s.Derived()})
 }
 
 func sum(list []int64) int64 {
@@ -96,22 +161,4 @@ func sum(list []int64) int64 {
 		n += v
 	}
 	return n
-}
-
-func ratio(a, b int64) float64 {
-	if b == 0 {
-		return 0
-	}
-	return float64(a) / float64(b)
-}
-
-// ratios divides a by b at each depth that b has.
-func ratios(a, b []int64) []float64 {
-	out := make([]float64, len(b))
-	for depth := range b {
-		if depth < len(a) {
-			out[depth] = ratio(a[depth], b[depth])
-		}
-	}
-	return out
 }

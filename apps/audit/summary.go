@@ -2,59 +2,110 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/stats"
 )
 
 // summarize writes the statistics for people, at most 80 columns wide.
 func summarize(w io.Writer, r *hydra.Result[Stats]) error {
-	var b bytes.Buffer
-	s, t, avg := r.Stats, &r.Walked, r.Stats.Averages()
+	t := &text{Result: r, derived: r.Stats.Derived()}
+	t.counts()
+	t.sizes()
+	if files := r.Stats.Files(); files > 0 {
+		t.bins("File size", &r.Stats.BySize, func(i int) string { return sizeLabel(stats.SizeEdges, i) })
+		ages := r.Stats.ByMtime.Rows()
+		t.bins("Last change", &ages, ageLabel)
+		t.categories()
+		t.owners()
+		t.directories()
+		t.files()
+	}
+	_, err := w.Write(t.b.Bytes())
+	return err
+}
 
-	fmt.Fprintf(&b, "%-16s%15s   deepest %s, average depth %.1f\n", "Directories",
-		humanize.Comma(t.ProcessedDirs), humanize.Comma(int64(s.MaxDepth)), avg.Depth)
-	fmt.Fprintf(&b, "%-31s   most subdirectories in one %s\n", "", humanize.Comma(int64(s.MaxWidth)))
-	fmt.Fprintf(&b, "%-16s%15s   most in one directory %s\n", "Files",
-		humanize.Comma(t.ProcessedFiles), humanize.Comma(int64(s.MaxFiles)))
-	fmt.Fprintf(&b, "%-16s%15s\n", "Symbolic links", humanize.Comma(int64(s.Symlinks)))
+// text is the summary while it is made.
+type text struct {
+	*hydra.Result[Stats]
+	derived Derived
+	b       bytes.Buffer
+}
+
+// line writes a line without blanks at its end.
+func (t *text) line(format string, args ...any) {
+	t.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+}
+
+// counts says how many there are of what.
+func (t *text) counts() {
+	s, walked := t.Stats, &t.Walked
+	t.line("%-16s%15s   deepest %s, average depth %.1f", "Directories",
+		humanize.Comma(walked.ProcessedDirs), humanize.Comma(int64(s.MaxDepth)), t.derived.Depth)
+	t.line("%-31s   most subdirectories in one %s", "", humanize.Comma(int64(s.MaxWidth)))
 	number := func(name string, n int64, note string) {
 		if n > 0 {
-			fmt.Fprintf(&b, "%-16s%15s   %s\n", name, humanize.Comma(n), note)
+			t.line("%-16s%15s   %s", name, humanize.Comma(n), note)
 		}
 	}
-	number("Special files", t.SkippedFiles-int64(s.Symlinks), "devices, pipes, sockets")
-	number("Left out", t.FilteredDirs+t.FilteredFiles, fmt.Sprintf("%s of them directories", humanize.Comma(t.FilteredDirs)))
-	number("Vanished", t.VanishedDirs+t.VanishedFiles, "removed while the audit ran")
-	number("Not read", t.FailedDirs+t.FailedFiles, fmt.Sprintf("%s of them directories", humanize.Comma(t.FailedDirs)))
+	number("  empty", int64(s.EmptyDirs), "")
+	t.line("%-16s%15s   most in one directory %s", "Files",
+		humanize.Comma(walked.ProcessedFiles), humanize.Comma(int64(s.MaxFiles)))
+	number("  sparse", s.Sparse.Count, fmt.Sprintf("%s that occupy %s", report.Size(s.Sparse.Bytes), report.Size(s.Sparse.Allocated)))
+	number("  hard links", t.derived.Linked.Count, "names that share their file with another name")
+	t.line("%-16s%15s", "Symbolic links", humanize.Comma(int64(s.Symlinks)))
+	number("Special files", int64(s.Fifos+s.Sockets+s.BlockDevices+s.CharDevices+s.OtherFiles), "devices, pipes, sockets")
+	number("Left out", walked.FilteredDirs+walked.FilteredFiles, fmt.Sprintf("%s of them directories", humanize.Comma(walked.FilteredDirs)))
+	number("Vanished", walked.VanishedDirs+walked.VanishedFiles, "removed while the audit ran")
+	number("Not read", walked.FailedDirs+walked.FailedFiles, fmt.Sprintf("%s of them directories", humanize.Comma(walked.FailedDirs)))
+}
 
-	b.WriteByte('\n')
-	fmt.Fprintf(&b, "%-16s%15s   average file %s\n", "Size", size(int64(s.Size)), size(int64(s.Size)/max(s.Files(), 1)))
+// sizes says how large all is.
+func (t *text) sizes() {
+	s := t.Stats
+	t.line("")
+	t.line("%-16s%15s   average file %s, median %s", "Size",
+		report.Size(int64(s.Size)), report.Size(int64(s.Size)/max(s.Files(), 1)), report.Size(s.Sizes.At(0.5)))
 	if runtime.GOOS != "windows" { // there it is not known
-		fmt.Fprintf(&b, "%-16s%15s   on disk, each name of a file counted\n", "Allocated", size(int64(s.Allocated)))
+		t.line("%-16s%15s   on disk, each name of a file counted", "Allocated", report.Size(int64(s.Allocated)))
+		if t.derived.Linked.Count > 0 {
+			t.line("%-16s%15s   on disk, hard links counted once", "  once", report.Size(t.derived.Unique.Allocated))
+		}
 	}
-	fmt.Fprintf(&b, "%-16s%15s   each file rounded up\n", "In "+size(int64(s.BlockSize))+" blocks", size(int64(s.SizeInBlocks)))
-
-	if s.Files() > 0 {
-		b.WriteByte('\n')
-		chart(&b, &s.BySize)
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	t.line("%-16s%15s   each file rounded up", "In "+report.Size(int64(s.BlockSize))+" blocks", report.Size(int64(s.SizeInBlocks)))
 }
 
 // barWidth is the width of a bar that stands for all, in columns.
 const barWidth = 15
 
-// chart draws a histogram: how many of the files are of a size, and how many of
-// the bytes are in them.
-func chart(b *bytes.Buffer, h *stats.Histogram) {
-	edges, bins := h.Edges(), h.Bins()
+// uses writes a line of a table: what part of the files, and of the bytes.
+func (t *text) uses(name string, u, all stats.Bin) {
+	part := func(part, whole int64) string {
+		if whole == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%4s%% %s", report.Percent(part, whole), report.Bar(part, whole, barWidth))
+	}
+	t.line("%-13s %13s %-*s %8s %s", name, humanize.Comma(u.Count), 6+barWidth, part(u.Count, all.Count), report.Size(u.Bytes), part(u.Bytes, all.Bytes))
+}
+
+func (t *text) head(name string) {
+	t.line("")
+	t.line("%-13s %13s %-*s %8s", name, "Files", 6+barWidth, "", "Size")
+}
+
+// bins draws a histogram.
+func (t *text) bins(name string, h *stats.Histogram, label func(int) string) {
+	bins := h.Bins()
 	first, last := len(bins), 0
 	var all stats.Bin
 	for i, bin := range bins {
@@ -63,58 +114,113 @@ func chart(b *bytes.Buffer, h *stats.Histogram) {
 		}
 		all.Add(bin.Count, bin.Bytes)
 	}
-	line := func(columns ...any) {
-		text := fmt.Sprintf("%-10s %13s %-*s  %10s %s", columns...)
-		b.WriteString(strings.TrimRight(text, " ") + "\n")
+	if all.Count == 0 {
+		return
 	}
-	line("File size", "Files", 6+barWidth, "", "Size", "")
+	t.head(name)
 	for i := first; i <= last; i++ {
-		line(binName(edges, i), humanize.Comma(bins[i].Count), 6+barWidth, share(bins[i].Count, all.Count),
-			size(bins[i].Bytes), share(bins[i].Bytes, all.Bytes))
+		t.uses(label(i), bins[i], all)
 	}
 }
 
-func binName(edges []int64, i int) string {
-	switch {
-	case i == len(edges):
-		return "over " + strings.ReplaceAll(size(edges[i-1]), " ", "")
-	case edges[i] == 0:
-		return "empty"
-	}
-	return fmt.Sprintf("<= %7s", size(edges[i]))
+// listed is how many elements of a list are shown.
+const listed = 5
+
+// whole is all that was counted.
+func (t *text) whole() stats.Bin {
+	return stats.Bin{Count: t.Stats.Files(), Bytes: int64(t.Stats.Size)}
 }
 
-// share is a part of a whole: percent and a bar.
-func share(part, whole int64) string {
-	if whole == 0 {
-		return ""
+func (t *text) categories() {
+	uses := t.derived.Categories
+	t.head("Kind")
+	for _, name := range slices.SortedFunc(maps.Keys(uses), func(a, b string) int {
+		return cmp.Or(cmp.Compare(uses[b].Bytes, uses[a].Bytes), cmp.Compare(a, b))
+	}) {
+		u := uses[name]
+		t.uses(clip(name, 13), stats.Bin{Count: u.Count, Bytes: u.Bytes}, t.whole())
 	}
-	return fmt.Sprintf("%4s%% %s", percent(part, whole), bar(part, whole))
 }
 
-// percent rounds to whole numbers, but never something to nothing.
-func percent(part, whole int64) string {
-	p := 100 * float64(part) / float64(whole)
-	if part > 0 && p < 0.5 {
-		return "<1"
+// owners shows those who use most; one alone is no news.
+func (t *text) owners() {
+	g := &t.Stats.ByUID
+	if g.Len() < 2 {
+		return
 	}
-	return fmt.Sprintf("%.0f", p)
+	type owner struct {
+		name string
+		stats.Use
+	}
+	var all []owner
+	name := nameOf(t.Stats.UIDNames)
+	for id, u := range g.All {
+		all = append(all, owner{name(id), u.Use})
+	}
+	slices.SortStableFunc(all, func(a, b owner) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	t.head("Owner")
+	for _, o := range all[:min(listed, len(all))] {
+		t.uses(clip(o.name, 13), stats.Bin{Count: o.Count, Bytes: o.Bytes}, t.whole())
+	}
+	t.more(len(all), "owner", "owners")
 }
 
-// bar is as long as part is of whole, in eighths of a column.
-func bar(part, whole int64) string {
-	eighths := int(float64(part) / float64(whole) * barWidth * 8)
-	if part > 0 && eighths == 0 {
-		eighths = 1
+// more says that a list goes on.
+func (t *text) more(n int, one, many string) {
+	if n > listed {
+		t.line("and %s: see --report", plural(int64(n-listed), "more "+one, "more "+many))
 	}
-	text := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
-	}
-	return text
 }
 
-// size is a number of bytes for people, in units of 1024.
-func size(n int64) string {
-	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
+// directories shows the largest at depth 1.
+func (t *text) directories() {
+	tree := &t.Stats.Tree
+	if tree.Depth() < 1 {
+		return
+	}
+	var all []dirRow
+	for path, u := range tree.All(1) {
+		all = append(all, dirRow{1, path, u})
+	}
+	if len(all) == 0 {
+		return
+	}
+	slices.SortStableFunc(all, func(a, b dirRow) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	t.line("")
+	t.line("%13s %8s %-*s Directory", "Files", "Size", 6+barWidth, "")
+	for _, d := range all[:min(2*listed, len(all))] {
+		part := fmt.Sprintf("%4s%% %s", report.Percent(d.Bytes, int64(t.Stats.Size)), report.Bar(d.Bytes, int64(t.Stats.Size), barWidth))
+		t.line("%13s %8s %-*s %s", humanize.Comma(d.Files), report.Size(d.Bytes), 6+barWidth, part, clipPath(d.path, 35))
+	}
+	if n := len(all) - 2*listed; n > 0 {
+		t.line("and %s: see --report", plural(int64(n), "more", "more"))
+	}
+}
+
+// files shows the largest.
+func (t *text) files() {
+	t.line("")
+	t.line("%8s Largest files", "Size")
+	for _, i := range t.Stats.TopFiles.List()[:min(listed, int(t.Stats.Files()))] {
+		t.line("%8s %s", report.Size(i.Item.Size), clipPath(i.Path, 71))
+	}
+}
+
+// clip shortens text to columns; it drops its end.
+func clip(text string, columns int) string {
+	runes := []rune(report.Printable(text))
+	if len(runes) <= columns {
+		return string(runes)
+	}
+	return string(runes[:columns-1]) + "…"
+}
+
+// clipPath shortens a path to columns: it drops its beginning, for the end tells
+// more.
+func clipPath(path string, columns int) string {
+	runes := []rune(report.Printable(path))
+	if len(runes) <= columns {
+		return string(runes)
+	}
+	return "…" + string(runes[len(runes)-columns+1:])
 }

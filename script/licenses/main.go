@@ -1,5 +1,6 @@
 // Command licenses writes THIRD_PARTY_LICENSES: the licence texts of all
-// modules that the packages of this module import, on any system and in tests.
+// modules that the packages of this module import, on any system and in tests,
+// and of what is copied into its tree.
 //
 // It is run in the module's directory. The module in bench is not part of the
 // program, and left out.
@@ -31,6 +32,9 @@ program and not listed. Written by "make licenses".
 
 type module struct{ path, dir string }
 
+// copied is what the program is built with besides modules.
+var copied = []module{{"d3-hierarchy", "internal/report/page/d3-hierarchy"}}
+
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("licenses: ")
@@ -51,7 +55,7 @@ func main() {
 	fmt.Printf("%s: %d modules\n", file, len(modules))
 }
 
-// imported lists the modules, and the standard library.
+// imported lists the modules, the standard library, and what is copied.
 func imported() ([]module, error) {
 	seen := map[module]bool{}
 	for _, p := range platforms {
@@ -86,7 +90,7 @@ func imported() ([]module, error) {
 		return nil, err
 	}
 	seen[module{"std", strings.TrimSpace(string(root))}] = true
-	var all []module
+	all := slices.Clone(copied)
 	for m := range seen {
 		all = append(all, m)
 	}

@@ -1,0 +1,420 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"math"
+	"time"
+	"unsafe"
+
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+const (
+	// sampleEvery: one file in so many is timed.
+	sampleEvery = 128
+	// maxHeld is how much a worker holds of what can grow, in elements of lists
+	// and groups, before it adds that to the whole: about 4 MiB.
+	maxHeld = 16 << 10
+)
+
+// auditor counts for one worker.
+type auditor struct {
+	stats      *Stats
+	commit     func() error
+	block      int64
+	now        walk.Time
+	categories Categories
+	clock      func() time.Time // nil: nothing is timed
+
+	files uint64
+	held  int
+
+	// Where the last file was counted: most are like it. Commit and Flush make
+	// all of it void.
+	uid, gid       uint32
+	mode           Mode
+	sid            string
+	byUID, byGID   *stats.Use
+	bySID          *stats.Use
+	topUID, topGID *stats.TopN[File]
+	topSID         *stats.TopN[File]
+	byMode         *stats.Use
+	byExt          *stats.Use
+	oneLink        *stats.Use
+	dir            *walk.Dir
+	places         []place // one for each depth of the tree
+	deepest        int     // depth of the last place in use
+
+	path, ext, lastExt []byte // buffers
+}
+
+// place is where a directory of the tree of use is counted.
+type place struct {
+	dir *walk.Dir
+	use *stats.DirUse // nil if its depth is left out
+}
+
+// forget drops what was kept of the statistics, which were reset.
+func (a *auditor) forget() {
+	a.held = 0
+	a.byUID, a.byGID, a.bySID, a.byMode, a.byExt, a.oneLink = nil, nil, nil, nil, nil, nil
+	a.topUID, a.topGID, a.topSID, a.dir = nil, nil, nil, nil
+	clear(a.places)
+}
+
+// Flush implements [walk.Flusher].
+func (a *auditor) Flush(context.Context) error {
+	a.forget()
+	return nil
+}
+
+// File counts one entry. It is the hot path: no allocation, no lock, and no map
+// but that of extensions.
+func (a *auditor) File(_ context.Context, e *walk.Entry) error {
+	if e.Type() != 0 {
+		return a.special(e.Type())
+	}
+	a.files++
+	var began, read time.Time
+	timed := a.files%sampleEvery == 0 && a.clock != nil
+	if timed {
+		began = a.clock()
+	}
+	st, err := e.Stat()
+	if err != nil {
+		return err
+	}
+	if timed {
+		read = a.clock()
+	}
+	if e.Type() != 0 {
+		// It was replaced since it was listed.
+		return a.special(e.Type())
+	}
+	a.count(e, st)
+	if timed {
+		end := a.clock()
+		a.stats.TimeStat.Add(sampleEvery * read.Sub(began))
+		a.stats.TimeUpdate.Add(sampleEvery * end.Sub(read))
+		a.stats.TimeHandleFile.Add(sampleEvery * end.Sub(began))
+	}
+	if a.held > maxHeld {
+		return a.commitNow()
+	}
+	return nil
+}
+
+// commitNow adds what was counted to the whole, to hold less.
+func (a *auditor) commitNow() error {
+	a.forget()
+	began := time.Now()
+	err := a.commit()
+	if a.clock != nil {
+		a.stats.TimeSave.Add(time.Since(began))
+	}
+	return err
+}
+
+// special counts what is no regular file.
+func (a *auditor) special(t fs.FileMode) error {
+	s := a.stats
+	switch {
+	case t&fs.ModeSymlink != 0:
+		s.Symlinks.Inc()
+	case t&fs.ModeNamedPipe != 0:
+		s.Fifos.Inc()
+	case t&fs.ModeSocket != 0:
+		s.Sockets.Inc()
+	case t&fs.ModeCharDevice != 0:
+		s.CharDevices.Inc()
+	case t&fs.ModeDevice != 0:
+		s.BlockDevices.Inc()
+	default:
+		s.OtherFiles.Inc()
+	}
+	return walk.SkipFile
+}
+
+// count counts a regular file.
+func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
+	s, size, allocated := a.stats, st.Size, st.Allocated()
+	blocks := roundUp(size, a.block)
+	depth := max(e.Depth()-1, 0)
+	s.Size.Add(size)
+	s.SizeInBlocks.Add(blocks)
+	s.Allocated.Add(allocated)
+	s.FilesPerDepth.Add(depth, 1)
+	s.SizePerDepth.Add(depth, size)
+	s.SizeInBlocksPerDepth.Add(depth, blocks)
+
+	bin := s.BySize.Find(size)
+	s.BySize.AddAt(bin, size)
+	s.ByBlocks.Add(blocks, blocks)
+	s.Sizes.Add(size)
+	a.countAges(st, bin)
+	a.extension(e.NameBytes()).Add(1, size, allocated)
+
+	if st.Known&walk.FieldNlink != 0 {
+		a.links(max(st.Nlink, 1)).Add(1, size, allocated)
+	}
+	if d := e.Dir(); d == nil {
+		a.enterFile(e)
+	} else if d != a.dir {
+		a.enter(d)
+	}
+	for i := range a.deepest + 1 {
+		if u := a.places[i].use; u != nil {
+			u.AddFile(size, allocated, st.Mtime.Sec, st.Mtime.Nsec)
+		}
+	}
+	a.countOwners(e, st)
+	a.list(e, st)
+}
+
+// countAges counts a file by its ages.
+func (a *auditor) countAges(st *walk.Stat, bin int) {
+	s := a.stats
+	if st.Known&walk.FieldAtime != 0 {
+		age := a.age(st.Atime)
+		s.ByAtime.AddAt(age, bin, st.Size)
+		s.AtimeAges.Add(age)
+	}
+	if st.Known&walk.FieldMtime != 0 {
+		age := a.age(st.Mtime)
+		s.ByMtime.AddAt(age, bin, st.Size)
+		s.MtimeAges.Add(age)
+	}
+	if st.Known&walk.FieldCtime != 0 {
+		s.ByCtime.AddAt(a.age(st.Ctime), bin, st.Size)
+	}
+	if born(st) {
+		s.ByBtime.AddAt(a.age(st.Btime), bin, st.Size)
+	}
+}
+
+// age is how long before the reference time t was, in seconds and rounded up, so
+// that a file is in a bin exactly if its age does not exceed the bin's edge. It is
+// 0 or less for what is in the future.
+func (a *auditor) age(t walk.Time) int64 {
+	if t.Sec < math.MinInt32<<16 { // no clock said so; the difference might overflow
+		t.Sec = math.MinInt32 << 16
+	}
+	age := a.now.Sec - t.Sec
+	if a.now.Nsec > t.Nsec {
+		age++
+	}
+	return age
+}
+
+// extension returns where files with the extension of a name are counted.
+func (a *auditor) extension(name []byte) *stats.Use {
+	a.ext = extension(name, a.ext)
+	if a.byExt != nil && bytes.Equal(a.ext, a.lastExt) {
+		return a.byExt
+	}
+	a.lastExt = append(a.lastExt[:0], a.ext...)
+	key := unsafe.String(unsafe.SliceData(a.ext), len(a.ext)) // only until At returns, which copies it
+	a.byExt = a.stats.Extensions.Lookup(key)
+	if a.byExt == nil {
+		a.held++
+		a.byExt = a.stats.Extensions.At(key, a.categories[key])
+	}
+	return a.byExt
+}
+
+func (a *auditor) links(n uint64) *stats.Use {
+	if n != 1 {
+		a.oneLink = nil // it may be pushed out
+		return a.stats.ByLinks.At(n, "")
+	}
+	if a.oneLink == nil {
+		a.oneLink = a.stats.ByLinks.At(1, "")
+	}
+	return a.oneLink
+}
+
+// countOwners counts a file by its owner, its group and its mode.
+func (a *auditor) countOwners(e *walk.Entry, st *walk.Stat) {
+	s, size, allocated := a.stats, st.Size, st.Allocated()
+	if st.Known&walk.FieldUID != 0 {
+		if a.byUID == nil || st.UID != a.uid {
+			a.held++
+			a.uid, a.byUID, a.topUID = st.UID, s.ByUID.At(st.UID, ""), s.TopByUID.At(st.UID)
+		}
+		a.byUID.Add(1, size, allocated)
+	}
+	if st.Known&walk.FieldGID != 0 {
+		if a.byGID == nil || st.GID != a.gid {
+			a.held++
+			a.gid, a.byGID, a.topGID = st.GID, s.ByGID.At(st.GID, ""), s.TopByGID.At(st.GID)
+		}
+		a.byGID.Add(1, size, allocated)
+	}
+	if st.Known&walk.FieldMode != 0 {
+		if mode := modeOf(st.Mode); a.byMode == nil || mode != a.mode {
+			a.mode, a.byMode = mode, s.ByMode.At(mode, "")
+		}
+		a.byMode.Add(1, size, allocated)
+	}
+	if sid := ownerSID(e); sid != "" {
+		if a.bySID == nil || sid != a.sid {
+			a.held++
+			a.sid, a.bySID, a.topSID = sid, s.BySID.At(sid, ""), s.TopBySID.At(sid)
+		}
+		a.bySID.Add(1, size, allocated)
+	}
+}
+
+// list takes a file into the lists of the largest, and of findings.
+func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
+	s, size := a.stats, st.Size
+	missing := int64(0)
+	if st.Known&walk.FieldBlocks != 0 && st.Allocated() < size {
+		missing = size - st.Allocated()
+		s.Sparse.Add(1, size, st.Allocated())
+	}
+	inAll := s.TopFiles.Takes(size)
+	inUID := a.topUID != nil && a.topUID.Takes(size)
+	inGID := a.topGID != nil && a.topGID.Takes(size)
+	inSID := a.topSID != nil && a.topSID.Takes(size)
+	inSparse := missing > 0 && s.TopSparse.Takes(missing)
+	setuid := a.mode&(modeSetuid|modeSetgid) != 0 && s.TopSetuid.Takes(size)
+	writable := a.mode&modeWorldWritable != 0 && s.TopWorldWritable.Takes(size)
+	if !(inAll || inUID || inGID || inSID || inSparse || setuid || writable) {
+		return
+	}
+	a.path = e.AppendPath(a.path[:0])
+	f := fileOf(st, a.sid)
+	add := func(in bool, t *stats.TopN[File]) {
+		if in {
+			a.held++
+			t.AddPath(f, a.path)
+		}
+	}
+	add(inAll, &s.TopFiles)
+	add(inUID, a.topUID)
+	add(inGID, a.topGID)
+	add(inSID, a.topSID)
+	add(setuid, &s.TopSetuid)
+	add(writable, &s.TopWorldWritable)
+	if inSparse {
+		a.held++
+		s.TopSparse.AddPath(Sparse{f}, a.path)
+	}
+}
+
+// enter finds where a directory and those above it are counted.
+func (a *auditor) enter(d *walk.Dir) {
+	a.dir = d
+	a.deepest = min(d.Depth(), len(a.places)-1)
+	for d.Depth() > a.deepest {
+		d = d.Parent()
+	}
+	for depth := a.deepest; depth >= 0; depth-- {
+		if p := &a.places[depth]; p.dir != d {
+			a.held++
+			a.path = d.AppendPath(a.path[:0])
+			*p = place{d, a.stats.Tree.At(depth, a.path)}
+		}
+		d = d.Parent()
+	}
+}
+
+// enterFile is enter for a root that is a file: it stands for itself.
+func (a *auditor) enterFile(e *walk.Entry) {
+	a.dir, a.deepest = nil, 0
+	a.path = e.AppendPath(a.path[:0])
+	a.places[0] = place{nil, a.stats.Tree.At(0, a.path)}
+}
+
+// EnterDir does nothing: an audit counts directories that were read.
+func (a *auditor) EnterDir(context.Context, *walk.Dir) error { return nil }
+
+// LeaveDir counts a directory and what it lists.
+func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
+	s, depth, n := a.stats, d.Depth(), d.Counts()
+	s.DepthTotal.Add(int64(depth))
+	s.DirsPerDepth.Add(depth, 1)
+	// So that all arrays per depth are of one length, also if no directory at
+	// this depth holds a file.
+	s.FilesPerDepth.Add(depth, 0)
+	s.SizePerDepth.Add(depth, 0)
+	s.SizeInBlocksPerDepth.Add(depth, 0)
+	s.MaxDepth.See(int64(depth))
+	s.MaxWidth.See(n.Dirs)
+	if n.Dirs > 0 {
+		s.ParentDirs.Inc()
+	}
+	s.MaxFiles.See(n.Files)
+	s.MaxFilesPerDepth.See(depth, n.Files)
+
+	entries := Entries{n.Dirs + n.Files + n.Other, n.Dirs, n.Files, n.Other}
+	empty := entries.Entries == 0 && d.Whole()
+	if empty {
+		s.EmptyDirs.Inc()
+	}
+	if d != a.dir {
+		a.enter(d)
+	}
+	for i := range a.deepest + 1 {
+		if u := a.places[i].use; u != nil {
+			u.AddDir(empty)
+		}
+	}
+	if s.TopEntries.Takes(entries.Entries) || s.TopDepth.Takes(int64(depth)) {
+		a.path = d.AppendPath(a.path[:0])
+		s.TopEntries.AddPath(entries, a.path)
+		s.TopDepth.AddPath(Depth{int64(depth)}, a.path)
+	}
+	if err := a.countDir(d); err != nil {
+		return err
+	}
+	if a.held > maxHeld {
+		return a.commitNow()
+	}
+	return nil
+}
+
+// countDir counts a directory's own attributes.
+func (a *auditor) countDir(d *walk.Dir) error {
+	st, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	s := a.stats
+	s.AllocatedDirs.Add(st.Allocated())
+	if mode := modeOf(st.Mode); st.Known&walk.FieldMode != 0 && mode&modeWorldWritable != 0 {
+		s.WorldWritableDirs.Inc()
+		if mode&modeSticky == 0 {
+			s.WorldWritableDirsNotSticky.Inc()
+		}
+	}
+	return nil
+}
+
+// Error counts attributes that could not be read.
+func (a *auditor) Error(_ context.Context, err *walk.Error) {
+	if err.Op != walk.OpStat {
+		return
+	}
+	if err.Dir {
+		a.stats.StatErrorsDirs.Inc()
+	} else {
+		a.stats.StatErrorsFiles.Inc()
+	}
+}
+
+// roundUp rounds a size up to whole blocks, as far as that can be represented.
+func roundUp(size, block int64) int64 {
+	rest := size % block
+	switch {
+	case rest == 0:
+		return size
+	case size > math.MaxInt64-block:
+		return math.MaxInt64
+	}
+	return size - rest + block
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/cobra"
+)
+
+// describeReports completes the flag --report with the kinds that there are.
+func describeReports(cmd *cobra.Command, kinds []hydra.ReportInfo) {
+	flag := cmd.Flags().Lookup("report")
+	if len(kinds) == 0 {
+		flag.Hidden = true
+		return
+	}
+	var ends, texts []string
+	for _, k := range kinds {
+		ends = append(ends, strings.TrimPrefix(k.Ends, "."))
+		texts = append(texts, fmt.Sprintf("%s (%s)", k.Ends, k.What))
+	}
+	flag.Usage = "write a report to `FILE`, of the kind that its name ends with: " + strings.Join(texts, ", ") + "; may be repeated"
+	if err := cmd.MarkFlagFilename("report", ends...); err != nil {
+		panic(err) // it is defined
+	}
+}
+
+// prepareReports finds out before the walk what reports can not be written.
+func (c *call) prepareReports(runner hydra.Runner) error {
+	paths := map[string]bool{c.target.path: c.target.set()}
+	for _, name := range c.reportFiles {
+		if err := runner.CheckReport(name); err != nil {
+			return err
+		}
+		t := &target{name: name}
+		if err := t.probe(name); err != nil {
+			return err
+		}
+		if paths[t.path] && !t.direct {
+			return fmt.Errorf("%s is to be written twice", name)
+		}
+		paths[t.path] = true
+		c.reports = append(c.reports, t)
+	}
+	return nil
+}
+
+// writeReports writes all reports, also if one of them can not be.
+func (c *call) writeReports(doc hydra.Document) error {
+	var all error
+	for _, t := range c.reports {
+		var size counter
+		err := t.write(func(w io.Writer) error {
+			size = counter{w: w}
+			return doc.WriteReport(&size, t.name)
+		})
+		switch {
+		case err != nil:
+			all = errors.Join(all, fmt.Errorf("the report %s could not be written: %w", t.name, err))
+		case !c.quiet:
+			fmt.Fprintf(c.screen, "%s: wrote %s (%s)\n", c.title, printable(t.name), humanize.IBytes(uint64(size.n)))
+		}
+	}
+	return all
+}
+
+// counter counts what is written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// rescue saves a result that could not be written where it was wanted: it cost a
+// walk. Its error says where it is.
+func (c *call) rescue(doc hydra.Document) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("the result is lost: %w", err)
+	}
+	for _, dir := range []string{os.TempDir(), "/var/tmp", "."} {
+		if path, err := save(dir, "hydra-"+doc.Common().App+"-*.json", text); err == nil {
+			return fmt.Errorf("the whole result was saved as %s", path)
+		}
+	}
+	fmt.Fprintf(c.screen, "%s\n", text)
+	return errors.New("the whole result is above: there is no place for a file")
+}
+
+// save writes a new file, whole or not at all.
+func save(dir, pattern string, text []byte) (path string, err error) {
+	f, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		_ = os.Remove(f.Name()) // there is nothing else to do about it
+		return "", err
+	}
+	return f.Name(), nil
+}
