@@ -145,13 +145,14 @@ func (t *target) write(write func(io.Writer) error) error {
 	defer t.discard()
 	if err := buffered(f, write); err != nil {
 		f.Close()
-		return err
+		return named(err, t.path)
 	}
 	if st, err := os.Stat(t.path); err == nil {
 		_ = f.Chmod(st.Mode().Perm()) // as the file was before, if that is possible
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
+	syncErr := f.Sync()
+	if err := cmp.Or(syncErr, f.Close()); err != nil {
+		return named(err, t.path)
 	}
 	if err := t.rename(); err != nil {
 		// A file that is a mount point, as in a container, or is somebody else's

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -33,7 +34,21 @@ func describeReports(cmd *cobra.Command, kinds []hydra.ReportInfo) {
 
 // prepareReports finds out before the walk what reports can not be written.
 func (c *call) prepareReports(runner hydra.Runner) error {
-	paths := map[string]bool{c.target.path: c.target.set()}
+	taken := map[string]bool{}
+	take := func(path string) (twice bool) {
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		twice = taken[path]
+		taken[path] = true
+		return twice
+	}
+	if c.target.set() {
+		take(c.target.path)
+	}
+	if c.errors != "" {
+		take(c.errors)
+	}
 	for _, name := range c.reportFiles {
 		if err := runner.CheckReport(name); err != nil {
 			return err
@@ -42,10 +57,9 @@ func (c *call) prepareReports(runner hydra.Runner) error {
 		if err := t.probe(name); err != nil {
 			return err
 		}
-		if paths[t.path] && !t.direct {
-			return fmt.Errorf("%s is to be written twice", name)
+		if take(t.path) && !t.direct {
+			return fmt.Errorf("%s would be written twice", name)
 		}
-		paths[t.path] = true
 		c.reports = append(c.reports, t)
 	}
 	return nil

@@ -164,6 +164,10 @@ func (t *AsOf) Type() string { return "TIME" }
 
 // Set implements [pflag.Value]. A time without a zone is one of this machine's.
 func (t *AsOf) Set(text string) error {
+	if text == "" {
+		*t = AsOf{}
+		return nil
+	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
 		if parsed, err := time.ParseInLocation(layout, text, time.Local); err == nil {
 			*t = AsOf{parsed.UTC()}

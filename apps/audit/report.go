@@ -71,7 +71,7 @@ func checkTable(c Settings) error {
 		}
 		keys = append(keys, t.Key)
 	}
-	return fmt.Errorf("--table: there is no table %q, but %s", c.table, strings.Join(keys, ", "))
+	return fmt.Errorf("there is no table %q, only %s", c.table, strings.Join(keys, ", "))
 }
 
 // document is a result as tables.

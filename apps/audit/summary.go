@@ -190,7 +190,7 @@ func (t *text) directories() {
 	t.line("%13s %8s %-*s Directory", "Files", "Size", 6+barWidth, "")
 	for _, d := range all[:min(2*listed, len(all))] {
 		part := fmt.Sprintf("%4s%% %s", report.Percent(d.Bytes, int64(t.Stats.Size)), report.Bar(d.Bytes, int64(t.Stats.Size), barWidth))
-		t.line("%13s %8s %-*s %s", humanize.Comma(d.Files), report.Size(d.Bytes), 6+barWidth, part, clipPath(d.path, 35))
+		t.line("%13s %8s %-*s %s", humanize.Comma(d.Files), report.Size(d.Bytes), 6+barWidth, part, t.path(d.path, 35))
 	}
 	if n := len(all) - 2*listed; n > 0 {
 		t.line("and %s: see --report", plural(int64(n), "more", "more"))
@@ -202,7 +202,7 @@ func (t *text) files() {
 	t.line("")
 	t.line("%8s Largest files", "Size")
 	for _, i := range t.Stats.TopFiles.List()[:min(listed, int(t.Stats.Files()))] {
-		t.line("%8s %s", report.Size(i.Item.Size), clipPath(i.Path, 71))
+		t.line("%8s %s", report.Size(i.Item.Size), t.path(i.Path, 71))
 	}
 }
 
@@ -213,6 +213,16 @@ func clip(text string, columns int) string {
 		return string(runes)
 	}
 	return string(runes[:columns-1]) + "…"
+}
+
+// path is a path below the only root, or a whole one, in some columns.
+func (t *text) path(path string, columns int) string {
+	if len(t.Paths) == 1 {
+		if below := strings.TrimLeft(strings.TrimPrefix(path, t.Paths[0]), separators); below != "" {
+			path = below
+		}
+	}
+	return clipPath(path, columns)
 }
 
 // clipPath shortens a path to columns: it drops its beginning, for the end tells

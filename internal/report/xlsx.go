@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -83,7 +84,8 @@ func (b *workbook) setUp(d *Document) error {
 
 // table writes t, the first of its sheets with the given name.
 func (b *workbook) table(t *Table, name string, warnings []string) error {
-	s, err := b.begin(t, name, warnings)
+	widths := columnWidths(t)
+	s, err := b.begin(t, name, widths, warnings)
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (b *workbook) table(t *Table, name string, warnings []string) error {
 			}
 			// Charts show the first rows; one sheet has them.
 			charts = nil
-			if s, err = b.begin(t, b.newName(t.Name), nil); err != nil {
+			if s, err = b.begin(t, b.newName(t.Name), widths, nil); err != nil {
 				return err
 			}
 		}
@@ -127,7 +129,7 @@ type sheet struct {
 const mostFrozen = 12
 
 // begin makes a sheet and writes all that is above the data of t.
-func (b *workbook) begin(t *Table, name string, warnings []string) (*sheet, error) {
+func (b *workbook) begin(t *Table, name string, widths []int, warnings []string) (*sheet, error) {
 	if err := b.addSheet(name); err != nil {
 		return nil, err
 	}
@@ -159,7 +161,7 @@ func (b *workbook) begin(t *Table, name string, warnings []string) (*sheet, erro
 		}
 		s.header = lines + 2
 	}
-	if err := s.layOut(); err != nil {
+	if err := s.layOut(widths); err != nil {
 		return nil, err
 	}
 	for _, text := range warnings {
@@ -184,11 +186,34 @@ func (b *workbook) addSheet(name string) error {
 	return err
 }
 
+// columnWidths returns the widths of the columns of t, in characters. They must be
+// set before the rows are seen; and a number that has no room is not shown at
+// all. So a column is wide enough for large numbers of the kind in the first row.
+func columnWidths(t *Table) []int {
+	widths := make([]int, len(t.Columns))
+	for i, c := range t.Columns {
+		// The button of the filter takes the place of some characters.
+		widths[i] = max(c.Width+2, utf8.RuneCountInString(c.Title)+4)
+	}
+	for row := range t.Rows {
+		for i, v := range row {
+			switch v.(type) {
+			case Bytes:
+				widths[i] = max(widths[i], len("9,999,999,999,999,999")+1)
+			case int64, float64, Seconds:
+				widths[i] = max(widths[i], len("99,999,999,999")+1)
+			case time.Time:
+				widths[i] = max(widths[i], len(time.DateTime)+2)
+			}
+		}
+		break
+	}
+	return widths
+}
+
 // layOut sets what must be known before the first row.
-func (s *sheet) layOut() error {
-	for i, c := range s.table.Columns {
-		// The button of the filter takes the place of three characters.
-		width := max(c.Width+2, len([]rune(c.Title))+4)
+func (s *sheet) layOut(widths []int) error {
+	for i, width := range widths {
 		if err := s.stream.SetColWidth(i+1, i+1, float64(min(width, excelize.MaxColumnWidth))); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"math"
 	"os"
 	"path"
@@ -840,12 +839,15 @@ func TestNoTemporaryFileIsLeft(t *testing.T) {
 	}
 }
 
-func TestColumnsAreAsWideAsTheySay(t *testing.T) {
-	d := one("x")
-	d.Tables[0].Columns = []Column{{Title: "A long title", Width: 3}, {Title: "N", Width: 80}, {Title: "N"}, {Title: "N", Width: 10000}}
-	d.Tables[0].Rows = iter.Seq[[]any](func(func([]any) bool) {})
+func TestColumnsAreAsWideAsTheySayAndAsNumbersNeed(t *testing.T) {
+	d := one()
+	d.Tables[0].Columns = []Column{
+		{Title: "A long title", Width: 3}, {Title: "N", Width: 80}, {Title: "N"}, {Title: "N", Width: 10000},
+		{Title: "N"}, {Title: "N"}, {Title: "N"}, {Title: "N"},
+	}
+	d.Tables[0].Rows = slices.Values([][]any{{"x", "x", "x", "x", int64(1), Bytes(1), time.Unix(0, 0), Share(1)}})
 	w := writeAndRead(t, d, excelize.TotalRows)
-	for column, want := range map[string]float64{"A": 16, "B": 82, "C": 5, "D": 255} {
+	for column, want := range map[string]float64{"A": 16, "B": 82, "C": 5, "D": 255, "E": 15, "F": 22, "G": 21, "H": 5} {
 		if got, err := w.GetColWidth("One", column); err != nil || got != want {
 			t.Errorf("column %s is %v wide, want %v; %v", column, got, want, err)
 		}
