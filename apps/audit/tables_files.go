@@ -24,7 +24,7 @@ func nameOf[K stats.Key](names Names[K]) func(K) string {
 func ownerCell[K stats.Key](id K) any {
 	switch v := any(id).(type) {
 	case uint32:
-		return int64(v)
+		return report.ID(v)
 	default:
 		return fmt.Sprint(v)
 	}
@@ -53,7 +53,7 @@ func (v *view) fileCells(path string, f *File) []any {
 		report.Path(path), report.Bytes(f.Size), report.Bytes(f.Allocated),
 		owner, nameOf(v.Stats.GIDNames)(f.GID), f.Mode.String(),
 		f.Mtime.Time(), f.Atime.Time(), f.Ctime.Time(), f.Btime.Time(),
-		int64(f.UID), int64(f.GID), sid, int64(f.Links), int64(f.Inode),
+		report.ID(f.UID), report.ID(f.GID), sid, int64(f.Links), report.ID(f.Inode),
 	}
 }
 

@@ -104,6 +104,8 @@ func csvField(cell any) (string, error) {
 		return csvText(string(v)), nil
 	case int64:
 		return strconv.FormatInt(v, 10), nil
+	case ID:
+		return strconv.FormatUint(uint64(v), 10), nil
 	case Bytes:
 		return strconv.FormatInt(int64(v), 10), nil
 	case float64:

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"math"
@@ -79,6 +80,8 @@ func readsAs(t *testing.T, row map[string]string, key string, cell any) bool {
 		return text() == v
 	case int64:
 		return integer() == v
+	case ID:
+		return field == fmt.Sprint(uint64(v))
 	case Bytes:
 		return integer() == int64(v)
 	case float64:

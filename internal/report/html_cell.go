@@ -32,6 +32,9 @@ func newPageCell(v any) pageCell {
 		return pageCell{Class: "path", Text: printable(string(v))}
 	case int64:
 		return pageCell{Class: "num", Text: thousands(v), Raw: strconv.FormatInt(v, 10)}
+	case ID:
+		text := strconv.FormatUint(uint64(v), 10)
+		return pageCell{Class: "num", Text: text, Raw: text}
 	case Bytes:
 		c := pageCell{Class: "num", Text: iec(float64(v)), Raw: strconv.FormatInt(int64(v), 10)}
 		if v >= 1024 || v <= -1024 {

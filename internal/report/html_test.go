@@ -149,7 +149,7 @@ func TestLinksLeadToWhatIsInThePage(t *testing.T) {
 // raw is what programs read of a cell, as its documentation says.
 func raw(v any) (string, bool) {
 	switch v := v.(type) {
-	case int64, Bytes:
+	case int64, Bytes, ID:
 		return fmt.Sprintf("%d", v), true
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64), true

@@ -65,6 +65,8 @@ type (
 	Path string
 	// Seconds is a duration.
 	Seconds float64
+	// ID is a number that names something, and is not counted.
+	ID uint64
 )
 
 // Chart shows columns of its table.

@@ -107,9 +107,10 @@ func sample() *Document {
 				Name: "Use by UID", Key: "use_by_uid",
 				Columns: []Column{{Title: "UID", Key: "uid", Number: true}, {Title: "Name", Key: "name", Width: 20}, {Title: "Files", Key: "files", Number: true}, {Title: "Size", Key: "bytes", Number: true, Width: 16}},
 				Rows: rows(
-					[]any{int64(0), "root", int64(100), Bytes(1 << 40)},
-					[]any{int64(1000), "=cmd|' /C calc'!A0", int64(50), Bytes(1 << 30)},
-					[]any{int64(4294967294), nil, int64(1), Bytes(0)},
+					[]any{ID(0), "root", int64(100), Bytes(1 << 40)},
+					[]any{ID(1000), "=cmd|' /C calc'!A0", int64(50), Bytes(1 << 30)},
+					[]any{ID(4294967294), nil, int64(1), Bytes(0)},
+					[]any{ID(1<<64 - 1), nil, int64(1), Bytes(0)},
 				),
 			},
 			{

@@ -200,7 +200,7 @@ func columnWidths(t *Table) []int {
 			switch v.(type) {
 			case Bytes:
 				widths[i] = max(widths[i], len("9,999,999,999,999,999")+1)
-			case int64, float64, Seconds:
+			case int64, float64, Seconds, ID:
 				widths[i] = max(widths[i], len("99,999,999,999")+1)
 			case time.Time:
 				widths[i] = max(widths[i], len(time.DateTime)+2)

@@ -98,6 +98,11 @@ func wanted(v any) shown {
 	switch v := v.(type) {
 	case int64:
 		return shown{strconv.FormatInt(v, 10), excelize.CellTypeUnset, "#,##0"}
+	case ID:
+		if v == 1<<64-1 { // Excel would round it
+			return shown{fmt.Sprint(uint64(v)), excelize.CellTypeInlineString, "@"}
+		}
+		return shown{fmt.Sprint(uint64(v)), excelize.CellTypeUnset, "0"}
 	case Bytes:
 		return shown{strconv.FormatInt(int64(v), 10), excelize.CellTypeUnset, "#,##0"}
 	case float64:

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ type styles struct {
 	warning, note int
 	header        [2]int
 
-	text, count, float, share, when [2]int
+	text, count, id, float, share, when [2]int
 }
 
 const (
@@ -70,6 +71,7 @@ func newStyles(file *excelize.File) (styles, error) {
 			// As text, so that a cell stays text when somebody edits it.
 			{&s.text[i], "@"},
 			{&s.count[i], "#,##0"},
+			{&s.id[i], "0"},
 			{&s.float[i], "#,##0.00"},
 			{&s.share[i], "0.0%"},
 			{&s.when[i], "yyyy-mm-dd hh:mm:ss"},
@@ -87,6 +89,12 @@ func (s *styles) cell(c *excelize.Cell, v any, align int) bool {
 		return false
 	case int64:
 		c.StyleID, c.Value = s.count[align], v
+	case ID:
+		if v > 1e15 { // Excel keeps 15 digits
+			c.StyleID, c.Value = s.text[align], strconv.FormatUint(uint64(v), 10)
+			break
+		}
+		c.StyleID, c.Value = s.id[align], uint64(v)
 	case Bytes:
 		c.StyleID, c.Value = s.count[align], int64(v)
 	case float64:
