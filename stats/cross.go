@@ -12,51 +12,55 @@ import (
 // JSON has it as the histogram by the first number, in which each bin has
 // "by_size", the histogram by the second.
 type Cross struct {
-	rows  Histogram   // only its edges: what is in its bins is the sum of cells
-	cells []Histogram // one for each bin of rows
+	rows, columns Histogram // only edges: nothing is in their bins
+	cells         []Bin     // row by row
 }
 
 // NewCross returns a histogram with edges for the two numbers.
 func NewCross(first, second []int64) Cross {
-	c := Cross{rows: NewHistogram(first...)}
-	one := NewHistogram(second...)
-	for range c.rows.bins {
-		h := one
-		h.bins = make([]Bin, len(one.bins))
-		c.cells = append(c.cells, h)
-	}
+	c := Cross{rows: NewHistogram(first...), columns: NewHistogram(second...)}
+	c.ResetValue()
 	return c
 }
 
 // Add counts one thing by two numbers.
-func (c *Cross) Add(first, second, bytes int64) {
-	c.cells[c.rows.find(first)].Add(second, bytes)
-}
+func (c *Cross) Add(first, second, bytes int64) { c.AddAt(first, c.columns.find(second), bytes) }
 
 // AddAt is Add for a second number whose bin is known, from [Histogram.Find]
 // with the same edges.
 func (c *Cross) AddAt(first int64, bin int, bytes int64) {
-	c.cells[c.rows.find(first)].bins[bin].one(bytes)
+	c.cells[c.rows.find(first)*len(c.columns.bins)+bin].one(bytes)
 }
 
 // Rows returns the histogram by the first number.
 func (c *Cross) Rows() Histogram {
 	h := c.rows
-	h.bins = make([]Bin, len(c.cells))
-	for i, row := range c.cells {
-		for _, b := range row.bins {
+	h.bins = make([]Bin, len(c.rows.bins))
+	for i := range h.bins {
+		for _, b := range c.row(i) {
 			h.bins[i].Add(b.Count, b.Bytes)
 		}
 	}
 	return h
 }
 
-// Row is the histogram by the second number in a bin of the first.
-func (c *Cross) Row(bin int) *Histogram { return &c.cells[bin] }
+// Row returns the histogram by the second number in a bin of the first.
+func (c *Cross) Row(bin int) Histogram {
+	h := c.columns
+	h.bins = slices.Clone(c.row(bin))
+	return h
+}
+
+func (c *Cross) row(i int) []Bin {
+	n := len(c.columns.bins)
+	return c.cells[i*n : (i+1)*n]
+}
 
 // Equal compares edges and counts.
-func (c Cross) Equal(o Cross) bool {
-	return slices.Equal(c.rows.edges, o.rows.edges) && slices.EqualFunc(c.cells, o.cells, Histogram.Equal)
+func (c Cross) Equal(o Cross) bool { return c.sameEdges(&o) && slices.Equal(c.cells, o.cells) }
+
+func (c *Cross) sameEdges(o *Cross) bool {
+	return slices.Equal(c.rows.edges, o.rows.edges) && slices.Equal(c.columns.edges, o.columns.edges)
 }
 
 // MergeValue implements [Value]: it adds bin by bin. The edges have to be the
@@ -66,25 +70,23 @@ func (c *Cross) MergeValue(from Value) error {
 	switch {
 	case err != nil:
 		return err
-	case len(o.cells) == 0:
+	case o.cells == nil:
 		return nil
-	case len(c.cells) == 0:
-		*c = NewCross(o.rows.edges, o.cells[0].edges)
-	case !slices.Equal(c.rows.edges, o.rows.edges) || !slices.Equal(c.cells[0].edges, o.cells[0].edges):
+	case c.cells == nil:
+		*c = NewCross(o.rows.edges, o.columns.edges)
+	case !c.sameEdges(o):
 		return errDifferentEdges
 	}
-	for i, row := range o.cells {
-		for j, b := range row.bins {
-			c.cells[i].bins[j].Add(b.Count, b.Bytes)
-		}
+	for i, b := range o.cells {
+		c.cells[i].Add(b.Count, b.Bytes)
 	}
 	return nil
 }
 
 // ResetValue implements [Resetter]: the edges stay.
 func (c *Cross) ResetValue() {
-	if len(c.cells) > 0 {
-		*c = NewCross(c.rows.edges, c.cells[0].edges)
+	if n := len(c.rows.bins) * len(c.columns.bins); n > 0 {
+		c.cells = make([]Bin, n)
 	}
 }
 
@@ -95,10 +97,10 @@ type jsonRow struct {
 
 // MarshalJSON implements [json.Marshaler].
 func (c Cross) MarshalJSON() ([]byte, error) {
-	out := make([]jsonRow, len(c.cells))
 	rows := c.Rows()
+	out := make([]jsonRow, len(rows.bins))
 	for i, b := range rows.json() {
-		out[i] = jsonRow{b, c.cells[i]}
+		out[i] = jsonRow{b, c.Row(i)}
 	}
 	return json.Marshal(out)
 }
@@ -111,22 +113,31 @@ func (c *Cross) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	var out Cross
+	if len(in) == 0 {
+		*c = Cross{}
+		return nil
+	}
 	var bins []jsonBin
 	for _, row := range in {
-		if len(row.BySize.bins) == 0 || !slices.Equal(row.BySize.edges, in[0].BySize.edges) {
-			return errCross
-		}
 		bins = append(bins, row.jsonBin)
-		out.cells = append(out.cells, row.BySize)
 	}
-	if err := out.rows.set(bins); err != nil {
+	var rows Histogram
+	if err := rows.set(bins); err != nil {
 		return err
 	}
-	if rows := out.Rows(); !rows.Equal(out.rows) {
+	if in[0].BySize.bins == nil {
 		return errCross
 	}
-	clear(out.rows.bins)
+	out := NewCross(rows.edges, in[0].BySize.edges)
+	for i, row := range in {
+		if !slices.Equal(row.BySize.edges, out.columns.edges) || row.BySize.bins == nil {
+			return errCross
+		}
+		copy(out.row(i), row.BySize.bins)
+	}
+	if sums := out.Rows(); !sums.Equal(rows) {
+		return errCross
+	}
 	*c = out
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
-// Excel writes d as a workbook: a sheet for each table, with its charts at the
-// right of the data. A table that has more rows than a sheet can hold goes on in
+// Excel writes d as a workbook: a sheet for each table, with its charts beside or
+// below the data. A table that has more rows than a sheet can hold goes on in
 // further sheets, "Name (2)" and so on.
 //
 // A sheet begins with what is to be said of it: on the first the warnings, then
@@ -119,6 +119,7 @@ type sheet struct {
 	stream *excelize.StreamWriter
 	header int // the row of headers
 	next   int // the row to be written
+	width  int // of all columns, in characters
 
 	// Of the row that is being written; a cell that is there is &cells[i].
 	values []any
@@ -214,6 +215,7 @@ func columnWidths(t *Table) []int {
 // layOut sets what must be known before the first row.
 func (s *sheet) layOut(widths []int) error {
 	for i, width := range widths {
+		s.width += width
 		if err := s.stream.SetColWidth(i+1, i+1, float64(min(width, excelize.MaxColumnWidth))); err != nil {
 			return err
 		}

@@ -86,9 +86,19 @@ func chartValue(v any) float64 {
 	return 0
 }
 
-// addCharts puts the charts at the right of the data, one below the other.
+// What is seen of a sheet at first: some characters of width, some rows.
+const (
+	seenWidth = 170
+	seenRows  = 40
+)
+
+// addCharts puts the charts at the right of the data, or below it if it is wide
+// and short, one below the other.
 func (s *sheet) addCharts(list []*sheetChart) error {
 	column, row := len(s.table.Columns)+2, s.header+1
+	if s.width > seenWidth && s.next-s.header < seenRows {
+		column, row = 1, s.next+1 // below the data; beside it nobody would find them
+	}
 	for _, p := range list {
 		if p.points == 0 || len(p.chart.Series) == 0 {
 			continue
