@@ -15,12 +15,12 @@ build: ## build bin/hydra
 	go build -trimpath -o bin/ ./cmd/hydra
 
 test: ## run the tests; as root, install first what only they need
-	script/test-deps.sh find umount
+	script/test-deps.sh find umount chromium
 	go test ./...
 	cd bench && go test ./...
 
 test-all: ## run also the tests that take long
-	script/test-deps.sh find umount
+	script/test-deps.sh find umount chromium soffice
 	HYDRA_TEST_ALL=1 go test -count=1 -timeout=60m ./...
 	cd bench && HYDRA_TEST_ALL=1 go test -count=1 -timeout=60m ./...
 

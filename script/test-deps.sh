@@ -11,6 +11,8 @@ package() {
 	find) echo findutils ;;
 	umount) echo mount ;;
 	make) echo make ;;
+	chromium) echo chromium fonts-dejavu-core ;;
+	soffice) echo libreoffice-calc ;;
 	*) echo "$0: no package is known for $1" >&2; exit 2 ;;
 	esac
 }

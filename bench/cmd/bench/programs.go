@@ -85,6 +85,15 @@ func (b bins) hydra(j job, workers int, path string, m *tree.Manifest) program {
 	return p
 }
 
+// bare is an audit without its statistics: package walk, and a stat of each file.
+func (b bins) bare(workers int, path string, m *tree.Manifest) program {
+	return program{
+		name:   "bare stat walk, " + plural(workers, "worker"),
+		argv:   []string{b.path("walklist"), "-stat", "-j", strconv.Itoa(workers), path},
+		counts: counted, want: want(audit, m),
+	}
+}
+
 // peers are the other programs that are on this machine. They are run as their
 // users would, their output is thrown away.
 func (b bins) peers(j job, path string) []program {

@@ -35,6 +35,9 @@ func (b *bench) realistic(ctx context.Context, j job, title string, limit float6
 		b.bins.yardstick(j, 1, path, m),
 		b.bins.hydra(j, 1, path, m),
 	}, peers...)
+	if j == audit {
+		programs = append(programs, b.bins.bare(2, path, m), b.bins.bare(1, path, m))
+	}
 	results, err := b.compare(programs, b.rounds, true)
 	if err != nil {
 		return err
@@ -47,6 +50,9 @@ func (b *bench) realistic(ctx context.Context, j job, title string, limit float6
 	b.ahead(string(j), results, 1, peers)
 	if j == audit {
 		b.bar(results[1].peak() < 32, "audit: peak memory under 32 MiB (%.0f)", results[1].peak())
+		bare := results[len(results)-2:]
+		b.bar(results[1].wall() <= 1.1*bare[0].wall(), "statistics, 2 workers: at most 1.10 x a bare stat walk (%.2f)", results[1].wall()/bare[0].wall())
+		b.bar(results[4].wall() <= 1.1*bare[1].wall(), "statistics, 1 worker: at most 1.10 x a bare stat walk (%.2f)", results[4].wall()/bare[1].wall())
 	}
 	return nil
 }

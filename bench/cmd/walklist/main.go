@@ -1,5 +1,6 @@
 // Command walklist lists a tree with package walk and counts its entries by
-// type: what Hydra's walk costs with nothing on top.
+// type: what Hydra's walk costs with nothing on top. With -stat it also reads the
+// attributes of each file, and adds up their sizes.
 package main
 
 import (
@@ -16,12 +17,13 @@ import (
 
 func main() {
 	workers := flag.Int("j", 0, "number of workers; 0 adapts")
+	stat := flag.Bool("stat", false, "read the attributes of each file")
 	flag.Parse()
 	debug.SetGCPercent(400) // as the command does
 
 	var mu sync.Mutex
 	var all count.Counts // guarded by mu
-	newHandler := func(int) (walk.Handler, error) { return &lister{mu: &mu, all: &all}, nil }
+	newHandler := func(int) (walk.Handler, error) { return &lister{stat: *stat, mu: &mu, all: &all}, nil }
 	t, err := walk.Trees(context.Background(), flag.Args(), newHandler, &walk.Options{Workers: *workers})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "walklist:", err)
@@ -38,7 +40,8 @@ func main() {
 
 // lister counts for its worker alone until the worker ends.
 type lister struct {
-	files, others int64
+	stat                 bool
+	files, others, bytes int64
 
 	mu  *sync.Mutex
 	all *count.Counts
@@ -47,6 +50,13 @@ type lister struct {
 func (l *lister) File(_ context.Context, e *walk.Entry) error {
 	if e.Type().IsRegular() {
 		l.files++
+		if l.stat {
+			st, err := e.Stat()
+			if err != nil {
+				return err
+			}
+			l.bytes += st.Size
+		}
 	} else {
 		l.others++
 	}
@@ -58,5 +68,6 @@ func (l *lister) Flush(context.Context) error {
 	defer l.mu.Unlock()
 	l.all.Files += l.files
 	l.all.Others += l.others
+	l.all.Bytes += l.bytes
 	return nil
 }
