@@ -134,7 +134,7 @@ func TestNothingIsAllocatedPerFile(t *testing.T) {
 		s.Middle.Add(5)
 		s.Kept.At(".go", "").Add(1, 1, 1)
 		s.Lists.At(0).AddPath(stats.Size{Size: 1}, path)
-		s.Tree.At(0, path).AddFile(1, 1, 1, 1)
+		s.Tree.At(0, path).AddFiles(stats.Use{Count: 1, Bytes: 1, Allocated: 1}, stats.Latest{})
 	}
 	top.AddPath(stats.Size{Size: 1}, []byte("/a"))
 	file()

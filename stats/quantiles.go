@@ -81,6 +81,9 @@ func (q *Quantiles) At(part float64) int64 {
 	if len(q.bins) == 0 {
 		return 0
 	}
+	if part <= 0 {
+		return q.min
+	}
 	if part >= 1 {
 		return q.max
 	}

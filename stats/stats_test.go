@@ -72,7 +72,9 @@ func count(rng *rand.Rand) *everything {
 		}
 		if u := s.Tree.At(depth%3, []byte(path[:2+depth%3])); u != nil {
 			u.AddDir(size%2 == 0)
-			u.AddFile(size, size/2, size, 7)
+			var newest stats.Latest
+			newest.See(size, 7)
+			u.AddFiles(stats.Use{Count: 1, Bytes: size, Allocated: size / 2}, newest)
 		}
 		s.Inner.UID.Add(uint32(rng.IntN(12)), size)
 		s.Inner.Ext.Add(oddKeys[rng.IntN(len(oddKeys))], size)

@@ -53,21 +53,22 @@ func (a Item[T]) compare(b Item[T]) int {
 //
 // JSON has it as {"n": n, "list": [{"path": path, ...}]}, the largest first.
 type TopN[T Ranked[T]] struct {
-	n    int
-	heap lastFirst[T]
-	full bool
-	last int64  // the rank of the last, if the list is full
-	buf  []byte // of the path that Add looks at
+	n     int
+	heap  lastFirst[T]
+	least int64  // Takes: the rank of the last, if the list is full
+	buf   []byte // of the path that Add looks at
 }
 
 // NewTopN returns a list for the n largest.
 func NewTopN[T Ranked[T]](n int) TopN[T] {
-	return TopN[T]{n: n, full: n <= 0, last: math.MaxInt64}
+	t := TopN[T]{n: n}
+	t.fill()
+	return t
 }
 
-// Takes tells whether Add would look at something of this rank: it saves to ask
-// for the rest of most.
-func (t *TopN[T]) Takes(rank int64) bool { return !t.full && t.n > 0 || rank >= t.last && t.n > 0 }
+// Takes tells whether Add may keep something of this rank: it saves to ask for
+// the rest of most.
+func (t *TopN[T]) Takes(rank int64) bool { return rank >= t.least }
 
 // Add takes something into account. Its path is appended to a buffer, as
 // AppendPath of a walk.Entry does. It allocates only for what is kept, also where
@@ -84,14 +85,14 @@ func (t *TopN[T]) Add(item T, appendPath func([]byte) []byte) {
 func (t *TopN[T]) AddPath(item T, path []byte) {
 	rank := item.Rank()
 	switch {
-	case !t.Takes(rank):
-	case !t.full:
+	case t.n <= 0 || !t.Takes(rank):
+	case len(t.heap) < t.n:
 		heap.Push(&t.heap, Item[T]{string(path), item})
 		t.fill()
 	default:
 		last := &t.heap[0]
-		if rank == t.last {
-			if c := cmp.Compare(string(path), last.Path); c > 0 || c == 0 && item.Compare(last.Item) >= 0 {
+		if rank == t.least {
+			if c := comparePath(path, last.Path); c > 0 || c == 0 && item.Compare(last.Item) >= 0 {
 				return
 			}
 		}
@@ -101,10 +102,26 @@ func (t *TopN[T]) AddPath(item T, path []byte) {
 	}
 }
 
+// comparePath is cmp.Compare of a path in a buffer, which that would copy first.
+func comparePath(path []byte, other string) int {
+	switch {
+	case string(path) < other:
+		return -1
+	case string(path) > other:
+		return 1
+	}
+	return 0
+}
+
 // fill keeps what Takes has to know.
 func (t *TopN[T]) fill() {
-	if t.full = len(t.heap) >= t.n; t.full && t.n > 0 {
-		t.last = t.heap[0].Item.Rank()
+	switch {
+	case t.n <= 0:
+		t.least = math.MaxInt64
+	case len(t.heap) < t.n:
+		t.least = math.MinInt64
+	default:
+		t.least = t.heap[0].Item.Rank()
 	}
 }
 

@@ -18,12 +18,12 @@ type DirUse struct {
 	Newest    Latest `json:"newest_mtime"`
 }
 
-// AddFile counts a file.
-func (u *DirUse) AddFile(bytes, allocated, mtime int64, nsec uint32) {
-	u.Files = plus(u.Files, 1)
-	u.Bytes = plus(u.Bytes, bytes)
-	u.Allocated = plus(u.Allocated, allocated)
-	u.Newest.See(mtime, nsec)
+// AddFiles counts files, of which the latest mtime is newest.
+func (u *DirUse) AddFiles(files Use, newest Latest) {
+	u.Files = plus(u.Files, files.Count)
+	u.Bytes = plus(u.Bytes, files.Bytes)
+	u.Allocated = plus(u.Allocated, files.Allocated)
+	u.Newest.merge(&newest)
 }
 
 // AddDir counts a directory.

@@ -1,8 +1,8 @@
 package audit
 
 import (
-	"bytes"
 	"context"
+	"encoding/binary"
 	"io/fs"
 	"math"
 	"time"
@@ -32,37 +32,15 @@ type auditor struct {
 	files uint64
 	held  int
 
-	// Where the last file was counted: most are like it. Commit and Flush make
-	// all of it void.
-	uid, gid       uint32
-	mode           Mode
-	sid            string
-	byUID, byGID   *stats.Use
-	bySID          *stats.Use
-	topUID, topGID *stats.TopN[File]
-	topSID         *stats.TopN[File]
-	byMode         *stats.Use
-	byExt          *stats.Use
-	oneLink        *stats.Use
-	dir            *walk.Dir
-	places         []place // one for each depth of the tree
-	deepest        int     // depth of the last place in use
+	// Where the last file was counted: most are like it. These are void when
+	// statistics are reset.
+	series     series
+	dir        *walk.Dir
+	places     []place // one for each depth of the tree
+	deepest    int     // depth of the last place in use
+	extensions [64]knownExtension
 
-	path, ext, lastExt []byte // buffers
-}
-
-// place is where a directory of the tree of use is counted.
-type place struct {
-	dir *walk.Dir
-	use *stats.DirUse // nil if its depth is left out
-}
-
-// forget drops what was kept of the statistics, which were reset.
-func (a *auditor) forget() {
-	a.held = 0
-	a.byUID, a.byGID, a.bySID, a.byMode, a.byExt, a.oneLink = nil, nil, nil, nil, nil, nil
-	a.topUID, a.topGID, a.topSID, a.dir = nil, nil, nil, nil
-	clear(a.places)
+	path, ext []byte // buffers
 }
 
 // Flush implements [walk.Flusher].
@@ -141,14 +119,11 @@ func (a *auditor) special(t fs.FileMode) error {
 // count counts a regular file.
 func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 	s, size, allocated := a.stats, st.Size, st.Allocated()
+	a.join(e, st)
 	blocks := roundUp(size, a.block)
-	depth := max(e.Depth()-1, 0)
-	s.Size.Add(size)
-	s.SizeInBlocks.Add(blocks)
-	s.Allocated.Add(allocated)
-	s.FilesPerDepth.Add(depth, 1)
-	s.SizePerDepth.Add(depth, size)
-	s.SizeInBlocksPerDepth.Add(depth, blocks)
+	a.series.all.Add(1, size, allocated)
+	a.series.blocks = min(a.series.blocks, math.MaxInt64-blocks) + blocks
+	a.series.newest.See(st.Mtime.Sec, st.Mtime.Nsec)
 
 	bin := s.BySize.Find(size)
 	s.BySize.AddAt(bin, size)
@@ -156,21 +131,6 @@ func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 	s.Sizes.Add(size)
 	a.countAges(st, bin)
 	a.extension(e.NameBytes()).Add(1, size, allocated)
-
-	if st.Known&walk.FieldNlink != 0 {
-		a.links(max(st.Nlink, 1)).Add(1, size, allocated)
-	}
-	if d := e.Dir(); d == nil {
-		a.enterFile(e)
-	} else if d != a.dir {
-		a.enter(d)
-	}
-	for i := range a.deepest + 1 {
-		if u := a.places[i].use; u != nil {
-			u.AddFile(size, allocated, st.Mtime.Sec, st.Mtime.Nsec)
-		}
-	}
-	a.countOwners(e, st)
 	a.list(e, st)
 }
 
@@ -209,63 +169,38 @@ func (a *auditor) age(t walk.Time) int64 {
 	return age
 }
 
+// knownExtension is where a short extension is counted.
+type knownExtension struct {
+	word uint64 // its bytes, at most 8
+	use  *stats.Use
+}
+
 // extension returns where files with the extension of a name are counted.
 func (a *auditor) extension(name []byte) *stats.Use {
 	a.ext = extension(name, a.ext)
-	if a.byExt != nil && bytes.Equal(a.ext, a.lastExt) {
-		return a.byExt
+	n := len(a.ext)
+	key := unsafe.String(unsafe.SliceData(a.ext), n) // only until At returns, which copies it
+	if n > 8 {                                       // a name holds no NUL, so shorter ones are told apart
+		return a.anyExtension(key)
 	}
-	a.lastExt = append(a.lastExt[:0], a.ext...)
-	key := unsafe.String(unsafe.SliceData(a.ext), len(a.ext)) // only until At returns, which copies it
-	a.byExt = a.stats.Extensions.Lookup(key)
-	if a.byExt == nil {
-		a.held++
-		a.byExt = a.stats.Extensions.At(key, a.categories[key])
+	var word [8]byte
+	copy(word[:], a.ext)
+	w := binary.LittleEndian.Uint64(word[:])
+	known := &a.extensions[w*0x9e3779b97f4a7c15>>58]
+	if known.use == nil || known.word != w {
+		use := a.anyExtension(key)
+		*known = knownExtension{w, use}
 	}
-	return a.byExt
+	return known.use
 }
 
-func (a *auditor) links(n uint64) *stats.Use {
-	if n != 1 {
-		a.oneLink = nil // it may be pushed out
-		return a.stats.ByLinks.At(n, "")
+func (a *auditor) anyExtension(key string) *stats.Use {
+	if u := a.stats.Extensions.Lookup(key); u != nil {
+		return u
 	}
-	if a.oneLink == nil {
-		a.oneLink = a.stats.ByLinks.At(1, "")
-	}
-	return a.oneLink
-}
-
-// countOwners counts a file by its owner, its group and its mode.
-func (a *auditor) countOwners(e *walk.Entry, st *walk.Stat) {
-	s, size, allocated := a.stats, st.Size, st.Allocated()
-	if st.Known&walk.FieldUID != 0 {
-		if a.byUID == nil || st.UID != a.uid {
-			a.held++
-			a.uid, a.byUID, a.topUID = st.UID, s.ByUID.At(st.UID, ""), s.TopByUID.At(st.UID)
-		}
-		a.byUID.Add(1, size, allocated)
-	}
-	if st.Known&walk.FieldGID != 0 {
-		if a.byGID == nil || st.GID != a.gid {
-			a.held++
-			a.gid, a.byGID, a.topGID = st.GID, s.ByGID.At(st.GID, ""), s.TopByGID.At(st.GID)
-		}
-		a.byGID.Add(1, size, allocated)
-	}
-	if st.Known&walk.FieldMode != 0 {
-		if mode := modeOf(st.Mode); a.byMode == nil || mode != a.mode {
-			a.mode, a.byMode = mode, s.ByMode.At(mode, "")
-		}
-		a.byMode.Add(1, size, allocated)
-	}
-	if sid := ownerSID(e); sid != "" {
-		if a.bySID == nil || sid != a.sid {
-			a.held++
-			a.sid, a.bySID, a.topSID = sid, s.BySID.At(sid, ""), s.TopBySID.At(sid)
-		}
-		a.bySID.Add(1, size, allocated)
-	}
+	a.held++
+	clear(a.extensions[:]) // one of them may be pushed out
+	return a.stats.Extensions.At(key, a.categories[key])
 }
 
 // list takes a file into the lists of the largest, and of findings.
@@ -277,17 +212,17 @@ func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
 		s.Sparse.Add(1, size, st.Allocated())
 	}
 	inAll := s.TopFiles.Takes(size)
-	inUID := a.topUID != nil && a.topUID.Takes(size)
-	inGID := a.topGID != nil && a.topGID.Takes(size)
-	inSID := a.topSID != nil && a.topSID.Takes(size)
+	inUID := a.series.topUID != nil && a.series.topUID.Takes(size)
+	inGID := a.series.topGID != nil && a.series.topGID.Takes(size)
+	inSID := a.series.topSID != nil && a.series.topSID.Takes(size)
 	inSparse := missing > 0 && s.TopSparse.Takes(missing)
-	setuid := a.mode&(modeSetuid|modeSetgid) != 0 && s.TopSetuid.Takes(size)
-	writable := a.mode&modeWorldWritable != 0 && s.TopWorldWritable.Takes(size)
+	setuid := a.series.mode&(modeSetuid|modeSetgid) != 0 && s.TopSetuid.Takes(size)
+	writable := a.series.mode&modeWorldWritable != 0 && s.TopWorldWritable.Takes(size)
 	if !(inAll || inUID || inGID || inSID || inSparse || setuid || writable) {
 		return
 	}
 	a.path = e.AppendPath(a.path[:0])
-	f := fileOf(st, a.sid)
+	f := fileOf(st, a.series.kind.sid)
 	add := func(in bool, t *stats.TopN[File]) {
 		if in {
 			a.held++
@@ -295,39 +230,15 @@ func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
 		}
 	}
 	add(inAll, &s.TopFiles)
-	add(inUID, a.topUID)
-	add(inGID, a.topGID)
-	add(inSID, a.topSID)
+	add(inUID, a.series.topUID)
+	add(inGID, a.series.topGID)
+	add(inSID, a.series.topSID)
 	add(setuid, &s.TopSetuid)
 	add(writable, &s.TopWorldWritable)
 	if inSparse {
 		a.held++
 		s.TopSparse.AddPath(Sparse{f}, a.path)
 	}
-}
-
-// enter finds where a directory and those above it are counted.
-func (a *auditor) enter(d *walk.Dir) {
-	a.dir = d
-	a.deepest = min(d.Depth(), len(a.places)-1)
-	for d.Depth() > a.deepest {
-		d = d.Parent()
-	}
-	for depth := a.deepest; depth >= 0; depth-- {
-		if p := &a.places[depth]; p.dir != d {
-			a.held++
-			a.path = d.AppendPath(a.path[:0])
-			*p = place{d, a.stats.Tree.At(depth, a.path)}
-		}
-		d = d.Parent()
-	}
-}
-
-// enterFile is enter for a root that is a file: it stands for itself.
-func (a *auditor) enterFile(e *walk.Entry) {
-	a.dir, a.deepest = nil, 0
-	a.path = e.AppendPath(a.path[:0])
-	a.places[0] = place{nil, a.stats.Tree.At(0, a.path)}
 }
 
 // EnterDir does nothing: an audit counts directories that were read.
@@ -357,6 +268,8 @@ func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
 		s.EmptyDirs.Inc()
 	}
 	if d != a.dir {
+		a.settle()
+		a.series.kind = kind{}
 		a.enter(d)
 	}
 	for i := range a.deepest + 1 {

@@ -165,8 +165,8 @@ func (f *fixture) names() {
 	f.dir("names")
 	long := func(c string) string { return strings.Repeat(c, 255) }
 	for i, name := range []string{
-		"-", "--", "-rf", "=1+1", "+1", "@SUM(1)", "'quoted'", "\"quoted\"", "\"", "<script>alert(1)</script>", "&amp;", "new\nline", "\r", "\t", " ", "\x7f",
-		"\xff", "\xfe", "a\xffb", "\xed\xa0\x80", "\uFFFD", "\u202Egnp.exe", "\u200b", "日本語", "é", "e\u0301", "_x0041_", "_xD800_", "comma,semi;", "`id`", "$HOME", "%s%n",
+		"-", "--", "-rf", "=1+1", "+1", "@SUM(1)", "'quoted'", "\"quoted\"", "\"", "<script>", "<img src=x onerror=alert(1)>", "&amp;", "new\nline", "\r", "\t", " ", "\x7f",
+		"\xff", "\xfe", "a\xffb", "\xed\xa0\x80", "\uFFFD", "\u202Egnp.exe", "\u200b", "日本語", "é", "e\u0301", "_x0041_", "comma,semi;", "`id`", "$HOME", "%s%n",
 		"\\", "*", "?", "[a]", "C:", long("a"), long("\xff"), long("="), strings.Repeat("ü", 127),
 	} {
 		f.sparse("names/f"+name[:min(len(name), 254)], int64(1000+i))

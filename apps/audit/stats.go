@@ -107,7 +107,18 @@ type Stats struct {
 	TimeOwnerLookup stats.Duration `json:"time_sid_lookup"`        // to find the names of owners
 }
 
-func newStats(c Settings) *Stats {
+// limits are the bounds above, to be set lower where that tells more.
+type limits struct {
+	extensions, owners, ownerLists, treeDirs, linkCounts, dirs int
+}
+
+var usual = limits{
+	extensions: maxExtensions, owners: maxOwners, ownerLists: maxOwnerLists, treeDirs: maxTreeDirs, linkCounts: maxLinkCounts, dirs: topDirs,
+}
+
+func newStats(c Settings) *Stats { return newStatsWithin(usual, c) }
+
+func newStatsWithin(l limits, c Settings) *Stats {
 	owner := min(c.Top, maxOwnerTop)
 	s := &Stats{
 		BlockSize:  stats.Max(c.BlockSize),
@@ -117,24 +128,24 @@ func newStats(c Settings) *Stats {
 		ByCtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
 		ByMtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
 		ByBtime:    stats.NewCross(stats.AgeEdges, stats.SizeEdges),
-		Extensions: stats.NewGroupN[string](maxExtensions),
-		ByUID:      stats.NewGroupN[uint32](maxOwners),
-		ByGID:      stats.NewGroupN[uint32](maxOwners),
-		BySID:      stats.NewGroupN[string](maxOwners),
+		Extensions: stats.NewGroupN[string](l.extensions),
+		ByUID:      stats.NewGroupN[uint32](l.owners),
+		ByGID:      stats.NewGroupN[uint32](l.owners),
+		BySID:      stats.NewGroupN[string](l.owners),
 		ByMode:     stats.NewGroupN[Mode](1 << 12),
-		ByLinks:    stats.NewGroupN[uint64](maxLinkCounts),
+		ByLinks:    stats.NewGroupN[uint64](l.linkCounts),
 		TopFiles:   stats.NewTopN[File](c.Top),
-		TopByUID:   stats.NewTopBy[uint32, File](maxOwnerLists, owner),
-		TopByGID:   stats.NewTopBy[uint32, File](maxOwnerLists, owner),
-		TopBySID:   stats.NewTopBy[string, File](maxOwnerLists, owner),
+		TopByUID:   stats.NewTopBy[uint32, File](l.ownerLists, owner),
+		TopByGID:   stats.NewTopBy[uint32, File](l.ownerLists, owner),
+		TopBySID:   stats.NewTopBy[string, File](l.ownerLists, owner),
 
-		TopSparse:        stats.NewTopN[Sparse](topDirs),
-		TopSetuid:        stats.NewTopN[File](topDirs),
-		TopWorldWritable: stats.NewTopN[File](topDirs),
-		TopEntries:       stats.NewTopN[Entries](topDirs),
-		TopDepth:         stats.NewTopN[Depth](topDirs),
+		TopSparse:        stats.NewTopN[Sparse](l.dirs),
+		TopSetuid:        stats.NewTopN[File](l.dirs),
+		TopWorldWritable: stats.NewTopN[File](l.dirs),
+		TopEntries:       stats.NewTopN[Entries](l.dirs),
+		TopDepth:         stats.NewTopN[Depth](l.dirs),
 
-		Tree: stats.NewTree(c.TreeDepth, maxTreeDirs),
+		Tree: stats.NewTree(c.TreeDepth, l.treeDirs),
 	}
 	s.ReferenceTime.See(c.AsOf.Unix(), uint32(c.AsOf.Nanosecond()))
 	return s

@@ -201,7 +201,8 @@ func (t *text) directories() {
 func (t *text) files() {
 	t.line("")
 	t.line("%8s Largest files", "Size")
-	for _, i := range t.Stats.TopFiles.List()[:min(listed, int(t.Stats.Files()))] {
+	list := t.Stats.TopFiles.List()
+	for _, i := range list[:min(listed, len(list))] {
 		t.line("%8s %s", report.Size(i.Item.Size), t.path(i.Path, 71))
 	}
 }

@@ -69,6 +69,9 @@ func newPageSection(t *Table) *pageSection {
 	return s
 }
 
+// shortText is how wide a text may be that stays on one line.
+const shortText = 16
+
 // newPageRow formats the columns of row that are shown.
 func newPageRow(row []any, shown []int, columns []Column) []pageCell {
 	cells := make([]pageCell, len(shown))
@@ -78,6 +81,10 @@ func newPageRow(row []any, shown []int, columns []Column) []pageCell {
 		// compared.
 		if c := &cells[i]; !columns[column].Number {
 			switch c.Class {
+			case "":
+				if width(c.Text) <= shortText {
+					c.Class = "short"
+				}
 			case "num":
 				c.Class = "mixed"
 			case "num share":

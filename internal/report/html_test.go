@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -232,7 +231,7 @@ func TestHostileNamesAreText(t *testing.T) {
 	}
 	benign := make([]string, len(hostile))
 	for i := range benign {
-		benign[i] = fmt.Sprintf("name %d", i)
+		benign[i] = strings.Repeat("n", width(printable(hostile[i]))) // long names look other than short ones
 	}
 	document := func(names []string) *Document {
 		d := &Document{Title: names[0], Program: names[1], Warnings: names, Tree: &Node{Name: Path(names[2])}, TreeNote: names[3]}
@@ -356,6 +355,15 @@ func TestTreeKeepsTheLargest(t *testing.T) {
 		t.Error("a tree that is whole is said to be cut")
 	}
 
+	// What is left out counts with all below it.
+	deep := &Node{Name: "deepest"}
+	for range 9 {
+		deep = &Node{Bytes: deep.Bytes + 1, Children: []*Node{deep, {Name: "beside"}}}
+	}
+	if kept, total := largestNodes(deep, 3); len(kept) != 3 || total != 19 {
+		t.Errorf("%d of %d nodes are kept, want 3 of 19", len(kept), total)
+	}
+
 	// Many small files are as much as one large file.
 	files := &Node{Name: "files", Files: 999, Bytes: 1}
 	root = &Node{Files: 1000, Bytes: 1001, Children: []*Node{{Name: "large", Files: 1, Bytes: 900}, {Name: "small", Bytes: 100}, files}}
@@ -419,24 +427,5 @@ func TestVendoredScriptIsWhatItsReadmeSays(t *testing.T) {
 	}
 	if license, err := os.ReadFile(dir + "LICENSE"); err != nil || !strings.Contains(string(license), "Mike Bostock") {
 		t.Errorf("no licence: %v", err)
-	}
-}
-
-func TestCellsAreShort(t *testing.T) {
-	for _, c := range []struct {
-		v    any
-		want string
-	}{
-		{nil, ""}, {"text", "text"}, {"a\nb", `"a\nb"`}, {Path("/\xff"), `"/\xff"`},
-		{int64(0), "0"}, {int64(999), "999"}, {int64(1000), "1,000"}, {int64(-1234567), "-1,234,567"}, {int64(math.MinInt64), "-9,223,372,036,854,775,808"},
-		{Bytes(0), "0 B"}, {Bytes(1023), "1023 B"}, {Bytes(1024), "1.0 KiB"}, {Bytes(5476083302), "5.1 GiB"}, {Bytes(1<<20 - 1), "1.0 MiB"},
-		{Bytes(100 << 20), "100 MiB"}, {Bytes(math.MaxInt64), "8.0 EiB"}, {Bytes(-2048), "-2.0 KiB"},
-		{Share(0), "0.0 %"}, {Share(1e-9), "<0.1 %"}, {Share(0.001), "0.1 %"}, {Share(0.125), "12.5 %"}, {Share(0.99999), ">99.9 %"}, {Share(1), "100.0 %"}, {Share(1.5), "150.0 %"},
-		{Seconds(0), "0.0 s"}, {Seconds(0.0123), "12.3 ms"}, {Seconds(12.345), "12.3 s"}, {Seconds(59.97), "1 min 0 s"}, {Seconds(125), "2 min 5 s"}, {Seconds(3599.9), "1 h 0 min"}, {Seconds(90000), "25 h 0 min"},
-		{6.6, "6.60"}, {time.Time{}, ""}, {time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600)), "2026-01-02 02:04"},
-	} {
-		if got := newPageCell(c.v).Text; got != c.want {
-			t.Errorf("%#v is %q, want %q", c.v, got, c.want)
-		}
 	}
 }

@@ -362,8 +362,8 @@ func width(text string) int {
 	n := 0
 	for _, r := range text {
 		n++
-		if r >= 0x1100 {
-			n++ // most of these are twice as wide
+		if r >= 0x2e80 {
+			n++ // from here on most are twice as wide: CJK
 		}
 	}
 	return n

@@ -154,7 +154,7 @@
       const parts = [];
       for (let p = n.rest ? n.parent : n; p; p = p.parent) {
         if (p.name !== "") parts.unshift(p);
-        if (/[/\\]/.test(p.name) && !p.quoted) break; // the whole path of a root
+        if (/\/|^[A-Za-z]:\\/.test(p.name)) break; // the whole path of a root
       }
       const whole = parts.some((p) => p.quoted);
       const text = parts.map((p) => p.quoted ? p.name.slice(1, -1) : whole ? p.name.replace(/["\\]/g, "\\$&") : p.name);
@@ -185,11 +185,37 @@
       return i < 0 ? 4 : i;
     };
 
-    // Three levels are drawn. A level below needs room to be seen.
-    const levels = 3;
-    const grow = (n, depth) => {
-      const kids = depth < levels && n.children.length ? [...n.children, n.left].filter((c) => c[measure] > 0) : [];
-      return { n, children: kids.length ? kids.map((c) => grow(c, depth + 1)) : undefined };
+    // Three levels are drawn, more where one directory has nearly all. A level
+    // needs room to be seen.
+    const nearlyAll = 0.6;
+    const depth = () => {
+      let levels = 3;
+      for (let n = at; ; levels++) {
+        n = n.children.find((c) => c.children.length && c[measure] > nearlyAll * at[measure]);
+        if (!n) return levels;
+      }
+    };
+    const grow = (n, levels) => {
+      const kids = levels && n.children.length ? [...n.children, n.left].filter((c) => c[measure] > 0) : [];
+      return { n, children: kids.length ? kids.map((c) => grow(c, levels - 1)) : undefined };
+    };
+    // Each directory has a colour with all below it; one that has nearly all is
+    // grey, and those in it have colours.
+    const paint = (tree) => {
+      const colours = new Map([[tree, 7]]);
+      let next = 0;
+      const below = (d) => {
+        for (const c of d.children || []) {
+          const most = c.children && c.value > nearlyAll * tree.value;
+          colours.set(c, most || c.data.n.rest ? 7 : next++ % 7);
+          if (most) below(c);
+        }
+      };
+      below(tree);
+      return (d) => {
+        while (!colours.has(d)) d = d.parent;
+        return colours.get(d);
+      };
     };
     const titled = (d) => d.depth > 0 && d.x1 - d.x0 > 46 && d.y1 - d.y0 > 34;
 
@@ -201,32 +227,30 @@
       drawCrumbs();
       describe(detail, at);
       if (!w || !h) return;
-      const tree = d3.hierarchy(grow(at, 0)).sum((d) => d.children ? 0 : d.n[measure]).sort((a, b) => b.value - a.value);
+      const tree = d3.hierarchy(grow(at, depth())).sum((d) => d.children ? 0 : d.n[measure]).sort((a, b) => b.value - a.value);
       if (!tree.value || !tree.children && at.children.length) {
         cells.append(make("p", "empty", "Nothing here has " + (measure === "files" ? "files." : "a size.")));
         return;
       }
       d3.treemap().size(size).tile(d3.treemapSquarify.ratio(1.4)).paddingInner(2)
         .paddingOuter((d) => d.depth ? 2 : 0).paddingTop((d) => !d.depth ? 0 : titled(d) ? 21 : 2)(tree);
+      const colour = paint(tree);
       const list = document.createDocumentFragment();
       tree.eachBefore((d) => {
         if (!d.depth && d.children) return;
         const x = d.x1 - d.x0, y = d.y1 - d.y0;
         if (x < 2 || y < 2) return;
-        list.append(cell(d, x, y));
+        list.append(cell(d, x, y, colour(d)));
       });
       cells.append(list);
       const first = shown[0];
       if (first) first.tabIndex = 0;
     }
 
-    function cell(d, x, y) {
+    function cell(d, x, y, colour) {
       const n = d.data.n, top = d.depth < 2;
       const el = make(top ? "button" : "div", "cell");
-      let family = d;
-      while (family.depth > 1) family = family.parent;
-      const siblings = family.parent ? family.parent.children : [family];
-      el.classList.add(byAge ? "a" + age(n) : "n" + (family.data.n.rest ? 7 : siblings.indexOf(family) % 7));
+      el.classList.add(byAge ? "a" + age(n) : "n" + colour);
       if (d.children) el.classList.add("group");
       if (d.children && d.depth > 1) el.classList.add("deep");
       if (n.rest) el.classList.add("rest");
