@@ -3,6 +3,7 @@ package hydra
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -119,7 +120,8 @@ func (l *errorLog) write(item *ErrorItem) {
 	if l.out == nil || l.outErr != nil {
 		return
 	}
-	line, err := marshal(errorJSON{Op: item.Op, Path: stats.PathOf(item.Path), Error: item.Error})
+	line, err := json.Marshal(errorJSON{Op: item.Op, Path: stats.PathOf(item.Path), Error: item.Error})
+	line = printed(line)
 	if err == nil && len(line) >= l.out.Available() {
 		err = l.out.Flush() // whole lines, also if the process is killed
 	}

@@ -186,25 +186,30 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		Errors:        make([]errorJSON, 0, len(r.Errors)),
 		ErrorCounts:   r.ErrorCounts,
 		Settings:      r.Settings,
-		Stats:         flat,
+		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)
 	for _, e := range r.Errors {
 		doc.Errors = append(doc.Errors, errorJSON{e.Op, stats.PathOf(e.Path), e.Error, e.Count})
 	}
-	return marshal(doc)
-}
-
-// marshal is json.Marshal for what may be shown on a terminal: what would not
-// print as itself is escaped.
-func marshal(v any) ([]byte, error) {
-	text, err := json.Marshal(v)
+	text, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
 	}
+	// Statistics may be large, and are JSON already: they are put in as they are.
+	text = append(text[:len(text)-len(noStats)-1], flat...)
+	return printed(append(text, '}')), nil
+}
+
+// noStats stands for the statistics, which end the document.
+var noStats = json.RawMessage("{}")
+
+// printed is JSON for what may be shown on a terminal: what would not print as
+// itself is escaped.
+func printed(text []byte) []byte {
 	odd := func(r rune) bool { return r > unicode.MaxASCII && !unicode.IsPrint(r) || r == 0x7f }
 	if bytes.IndexFunc(text, odd) < 0 {
-		return text, nil
+		return text
 	}
 	var b bytes.Buffer
 	for _, r := range string(text) {
@@ -218,7 +223,7 @@ func marshal(v any) ([]byte, error) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
 // flatten makes one JSON object of the fields of two structs.

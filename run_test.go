@@ -350,10 +350,11 @@ func TestStatisticsCanNotHideABaseCounter(t *testing.T) {
 
 func TestWhatMayBeShownOnATerminalIsEscapedInJSON(t *testing.T) {
 	const odd = "a\u009b\u202e\U000e0001ü\x7f"
-	text, err := marshal(map[string]string{"name": odd})
+	text, err := json.Marshal(map[string]string{"name": odd})
 	if err != nil {
 		t.Fatal(err)
 	}
+	text = printed(text)
 	if want := `{"name":"a\u009b\u202e\udb40\udc01ü\u007f"}`; string(text) != want {
 		t.Errorf("%s, want %s", text, want)
 	}

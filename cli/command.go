@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -167,6 +169,11 @@ func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o 
 	doc, err := runner.Run(ctx, paths, o)
 	close(ran)
 	wg.Wait()
+	if os.Getenv("GOGC") == "" {
+		// What the walk left makes room for the result, which may be large.
+		debug.SetGCPercent(resultGC)
+		runtime.GC()
+	}
 	return doc, sigs, err
 }
 

@@ -31,13 +31,20 @@ const (
 	exitPipe       = 128 + 13
 )
 
+// How much the heap may grow before it is collected, in percent, while trees are
+// walked, and when the result is written.
+const (
+	walkGC   = 400
+	resultGC = 100
+)
+
 // Main runs the command line of the process with applications as its commands,
 // and exits. If there is only one application, it is also the command `run`.
 func Main(apps ...hydra.Application) {
 	// The heap of a walk is small, and collecting it often costs more than the
 	// few MiB that it saves: a list of a million files takes a twentieth longer.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(walkGC)
 	}
 	os.Exit(newProgram(apps).run(os.Args[1:]))
 }

@@ -25,6 +25,15 @@ func FuzzDecode(f *testing.F) {
 		`{"inner":{"ext":{"\"\\xff\"":{"count":1},"\"":{}}}}`, `{"inner":{"ext":{"\ud800":{}}}}`,
 		`{"largest":{"n":-1,"list":[]}}`, `{"largest":{"n":9223372036854775807,"list":[{"path":"a","path_b64":"","size":-1}]}}`,
 		`{"largest":null}`, `{"largest":{"n":1,"list":[{"path":"a","path_b64":"/w==","size":1}]}}`,
+		`{"cross":[{"le":1,"count":1,"bytes":2,"by_size":[{"le":null,"count":1,"bytes":2}]},{"le":null,"by_size":[{"le":null}]}]}`,
+		`{"cross":[{"le":null,"by_size":[]}]}`, `{"cross":[{"le":null,"count":9223372036854775807,"by_size":[{"le":0,"count":9223372036854775807},{"le":null,"count":1}]}]}`,
+		`{"latest":"0000-01-01T00:00:00Z"}`, `{"latest":"9999-12-31T23:59:59.999999999-23:59"}`, `{"latest":"0000-01-01T00:00:00+23:59"}`, `{"latest":null}`,
+		`{"took":1e-9}`, `{"took":-9223372036.854775808}`, `{"took":1e999999999}`, `{"took":null}`,
+		`{"middle":{"count":5,"min":127,"max":130,"bins":[[127,1],[128,9223372036854775807],[130,1]]}}`, `{"middle":{"min":0,"max":9223372036854775807,"bins":[[0,1],[9151314442816847872,1]]}}`,
+		`{"tree":{"depth":-1}}`, `{"tree":{"depth":1,"left_out":[1,1],"list":[{"depth":0,"path":"a","path_b64":"/w==","newest_mtime":"2026-01-01T00:00:00+01:00"}]}}`,
+		`{"tree":{}}`, `{"tree":null}`, `{"tree":{"depth":65536}}`, `{"tree":{"depth":0,"list":[{"path":"\ufffd"},{"path":"","path_b64":"/w=="}]}}`,
+		`{"kept":{"other":{"count":1},"\"other\"":{},"a":{"category":"x"}}}`, `{"kept":{"other":null}}`, `{"kept":{"other":{"category":"x"}}}`, `{"owners":{"other":{},"4294967295":{}}}`,
+		`{"lists":{"other":null}}`, `{"lists":{"other":{"n":1,"list":[]}}}`, `{"lists":{"1":{"n":1,"list":[{"path":"/a","size":1}]},"other":null}}`, `{"lists":{"1":{"n":1,"list":[]},"2":{"n":1,"list":[]}}}`,
 	} {
 		f.Add([]byte(s))
 	}

@@ -84,10 +84,18 @@ func (d *Dir) Root() string { return d.root.path }
 // Stat reads the attributes of the directory itself.
 func (d *Dir) Stat() (*Stat, error) {
 	st := new(Stat)
-	if err := d.handle.Stat(rawdir.AllFields, st); err != nil {
-		return nil, d.fail(OpStat, err)
+	if err := d.StatInto(st); err != nil {
+		return nil, err
 	}
 	return st, nil
+}
+
+// StatInto is Stat into memory of the caller: for handlers that ask often.
+func (d *Dir) StatInto(st *Stat) error {
+	if err := d.handle.Stat(rawdir.AllFields, st); err != nil {
+		return d.fail(OpStat, err)
+	}
+	return nil
 }
 
 // Counts tells what was listed in d so far. In LeaveDir it is final.

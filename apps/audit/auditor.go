@@ -41,6 +41,7 @@ type auditor struct {
 	extensions [64]knownExtension
 
 	path, ext []byte // buffers
+	dirStat   walk.Stat
 }
 
 // Flush implements [walk.Flusher].
@@ -293,11 +294,10 @@ func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
 
 // countDir counts a directory's own attributes.
 func (a *auditor) countDir(d *walk.Dir) error {
-	st, err := d.Stat()
-	if err != nil {
+	s, st := a.stats, &a.dirStat
+	if err := d.StatInto(st); err != nil {
 		return err
 	}
-	s := a.stats
 	s.AllocatedDirs.Add(st.Allocated())
 	if mode := modeOf(st.Mode); st.Known&walk.FieldMode != 0 && mode&modeWorldWritable != 0 {
 		s.WorldWritableDirs.Inc()
