@@ -79,7 +79,7 @@ func document(r *hydra.Result[Stats], c *Settings) *report.Document {
 	v := &view{Result: r, settings: c, derived: r.Stats.Derived(), files: r.Stats.Files()}
 	d := &report.Document{
 		Title:    "Audit of " + v.paths(3),
-		Program:  "Hydra audit",
+		Program:  "Hydra audit, job " + r.Job,
 		Made:     r.Finished.UTC(),
 		Warnings: v.warnings(),
 		Tiles:    v.tiles(),
@@ -145,7 +145,7 @@ func (v *view) tiles() []report.Tile {
 		{Label: "Directories", Value: t.ProcessedDirs, Note: fmt.Sprintf("%s empty, deepest %d", humanize.Comma(int64(s.EmptyDirs)), s.MaxDepth)},
 		{Label: "Size", Value: report.Bytes(s.Size), Note: "average file " + report.Size(int64(v.derived.FileSize))},
 		{Label: "Allocated", Value: report.Bytes(s.Allocated), Note: "on disk"},
-		{Label: "Hard links once", Value: report.Bytes(v.derived.Unique.Bytes), Note: plural(v.derived.Linked.Count, "name shares its file", "names share files")},
+		{Label: "Size, hard links once", Value: report.Bytes(v.derived.Unique.Bytes), Note: plural(v.derived.Linked.Count, "name shares its file", "names share files")},
 		{Label: "Owners", Value: int64(s.ByUID.Len() + s.BySID.Len()), Note: plural(int64(s.ByGID.Len()), "group", "groups")},
 	}
 	if s.MtimeAges.Count() > 0 {
@@ -249,7 +249,8 @@ func sortNodes(list []*report.Node) {
 	})
 }
 
-const separators = string(filepath.Separator) + "/"
+// separators are those between the elements of a path here.
+var separators = strings.TrimPrefix(string(filepath.Separator), "/") + "/"
 
 // parentPath is the path of the directory that lists path.
 func parentPath(path string) string {

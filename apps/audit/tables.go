@@ -287,8 +287,8 @@ func (v *view) extensions() report.Table {
 			}
 		},
 		Charts: []report.Chart{{
-			Title: "The 20 extensions with the largest size", Labels: 0, XTitle: "Extension", YTitle: "Size", Y2Title: "Files", Most: 20,
-			Series: []report.Series{{Column: 4}, {Column: 2, Line: true, Second: true}},
+			Title: "The 20 extensions with the largest size", Labels: 0, XTitle: "Extension", YTitle: "Size", Most: 20,
+			Series: []report.Series{{Column: 4}},
 		}},
 	}
 }
@@ -322,8 +322,8 @@ func (v *view) categories() report.Table {
 		},
 		Rows: rows(list),
 		Charts: []report.Chart{{
-			Title: "Size and files by category", Labels: 0, XTitle: "Category", YTitle: "Size", Y2Title: "Files",
-			Series: []report.Series{{Column: 3}, {Column: 1, Line: true, Second: true}},
+			Title: "Size by category", Labels: 0, XTitle: "Category", YTitle: "Size",
+			Series: []report.Series{{Column: 3}},
 		}},
 	}
 }

@@ -131,8 +131,8 @@ func useByOwner[K stats.Key](v *view, kind string, g *stats.GroupN[K], name func
 			}
 		},
 		Charts: []report.Chart{{
-			Title: "Size and files by " + kind, Labels: 0, XTitle: "Owner", YTitle: "Size", Y2Title: "Files", Most: 20,
-			Series: []report.Series{{Column: 4}, {Column: 2, Line: true, Second: true}},
+			Title: "Size by " + kind, Labels: 0, XTitle: "Owner", YTitle: "Size", Most: 20,
+			Series: []report.Series{{Column: 4}},
 		}},
 	}
 	switch {
