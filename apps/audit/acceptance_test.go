@@ -473,7 +473,7 @@ func checkTiles(t *testing.T, w *truth, page string) {
 		}
 	}
 	want := map[string]any{
-		"Files": all.count, "Directories": int64(len(w.dirs)), "Size": all.bytes, "Allocated": all.allocated, "Hard links once": w.unique().bytes,
+		"Files": all.count, "Directories": int64(len(w.dirs)), "Size": all.bytes, "Allocated": all.allocated, "Size, hard links once": w.unique().bytes,
 		"Owners": int64(len(group(w, uidOf))), "Unchanged for a year": ratio(old, all.bytes), "Errors": int64(0),
 	}
 	if all.count == 0 {

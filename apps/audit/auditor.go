@@ -2,10 +2,10 @@ package audit
 
 import (
 	"context"
-	"encoding/binary"
 	"io/fs"
 	"math"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/hydrawalk/hydra/stats"
@@ -172,30 +172,47 @@ func (a *auditor) age(t walk.Time) int64 {
 
 // knownExtension is where a short extension is counted.
 type knownExtension struct {
-	word uint64 // its bytes, at most 8
+	word uint64 // its bytes, the first one lowest
 	use  *stats.Use
 }
 
 // extension returns where files with the extension of a name are counted.
 func (a *auditor) extension(name []byte) *stats.Use {
-	a.ext = extension(name, a.ext)
-	n := len(a.ext)
-	key := unsafe.String(unsafe.SliceData(a.ext), n) // only until At returns, which copies it
-	if n > 8 {                                       // a name holds no NUL, so shorter ones are told apart
-		return a.anyExtension(key)
+	word, short := shortExtension(name)
+	if !short {
+		a.ext = extension(name, a.ext)
+		return a.anyExtension()
 	}
-	var word [8]byte
-	copy(word[:], a.ext)
-	w := binary.LittleEndian.Uint64(word[:])
-	known := &a.extensions[w*0x9e3779b97f4a7c15>>58]
-	if known.use == nil || known.word != w {
-		use := a.anyExtension(key)
-		*known = knownExtension{w, use}
+	known := &a.extensions[word*0x9e3779b97f4a7c15>>58]
+	if known.use == nil || known.word != word {
+		a.ext = extension(name, a.ext)
+		use := a.anyExtension()
+		*known = knownExtension{word, use}
 	}
 	return known.use
 }
 
-func (a *auditor) anyExtension(key string) *stats.Use {
+// shortExtension packs the extension of a name, if that has one of 1 to 8 bytes of
+// ASCII. A name holds no NUL, so other extensions have other words.
+func shortExtension(name []byte) (word uint64, ok bool) {
+	for i := len(name) - 1; i > 0 && i >= len(name)-9; i-- {
+		b := name[i]
+		switch {
+		case b == '.':
+			return word, word != 0 && name[0] != '.'
+		case b >= utf8.RuneSelf:
+			return 0, false
+		case 'A' <= b && b <= 'Z':
+			b += 'a' - 'A'
+		}
+		word = word<<8 | uint64(b)
+	}
+	return 0, false
+}
+
+// anyExtension returns where files with the extension a.ext are counted.
+func (a *auditor) anyExtension() *stats.Use {
+	key := unsafe.String(unsafe.SliceData(a.ext), len(a.ext)) // only until At returns, which copies it
 	if u := a.stats.Extensions.Lookup(key); u != nil {
 		return u
 	}

@@ -85,7 +85,8 @@ func (b bins) hydra(j job, workers int, path string, m *tree.Manifest) program {
 	return p
 }
 
-// bare is an audit without its statistics: package walk, and a stat of each file.
+// bare is an audit without its statistics: package walk, and a
+// stat of each file and directory.
 func (b bins) bare(workers int, path string, m *tree.Manifest) program {
 	return program{
 		name:   "bare stat walk, " + plural(workers, "worker"),

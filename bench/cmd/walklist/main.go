@@ -1,6 +1,6 @@
 // Command walklist lists a tree with package walk and counts its entries by
 // type: what Hydra's walk costs with nothing on top. With -stat it also reads the
-// attributes of each file, and adds up their sizes.
+// attributes of each file and directory, and adds up the sizes of files.
 package main
 
 import (
@@ -17,13 +17,19 @@ import (
 
 func main() {
 	workers := flag.Int("j", 0, "number of workers; 0 adapts")
-	stat := flag.Bool("stat", false, "read the attributes of each file")
+	stat := flag.Bool("stat", false, "read the attributes of each file and directory")
 	flag.Parse()
 	debug.SetGCPercent(400) // as the command does
 
 	var mu sync.Mutex
 	var all count.Counts // guarded by mu
-	newHandler := func(int) (walk.Handler, error) { return &lister{stat: *stat, mu: &mu, all: &all}, nil }
+	newHandler := func(int) (walk.Handler, error) {
+		l := &lister{mu: &mu, all: &all}
+		if *stat {
+			return &statter{lister: l}, nil
+		}
+		return l, nil
+	}
 	t, err := walk.Trees(context.Background(), flag.Args(), newHandler, &walk.Options{Workers: *workers})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "walklist:", err)
@@ -40,7 +46,6 @@ func main() {
 
 // lister counts for its worker alone until the worker ends.
 type lister struct {
-	stat                 bool
 	files, others, bytes int64
 
 	mu  *sync.Mutex
@@ -50,13 +55,6 @@ type lister struct {
 func (l *lister) File(_ context.Context, e *walk.Entry) error {
 	if e.Type().IsRegular() {
 		l.files++
-		if l.stat {
-			st, err := e.Stat()
-			if err != nil {
-				return err
-			}
-			l.bytes += st.Size
-		}
 	} else {
 		l.others++
 	}
@@ -71,3 +69,24 @@ func (l *lister) Flush(context.Context) error {
 	l.all.Bytes += l.bytes
 	return nil
 }
+
+// statter is a lister that reads attributes.
+type statter struct {
+	*lister
+	dir walk.Stat
+}
+
+func (s *statter) File(ctx context.Context, e *walk.Entry) error {
+	if e.Type().IsRegular() {
+		st, err := e.Stat()
+		if err != nil {
+			return err
+		}
+		s.bytes += st.Size
+	}
+	return s.lister.File(ctx, e)
+}
+
+func (s *statter) EnterDir(context.Context, *walk.Dir) error { return nil }
+
+func (s *statter) LeaveDir(_ context.Context, d *walk.Dir) error { return d.StatInto(&s.dir) }
