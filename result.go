@@ -3,6 +3,7 @@ package hydra
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -226,33 +227,55 @@ func printed(text []byte) []byte {
 	return b.Bytes()
 }
 
-// flatten makes one JSON object of the fields of two structs.
+// flatten makes one JSON object of the fields of two.
 func flatten(base, more any) ([]byte, error) {
 	first, err := json.Marshal(base)
 	if err != nil {
 		return nil, err
 	}
-	second, err := json.Marshal(more)
+	second, err := encode(more)
 	if err != nil {
 		return nil, err
 	}
-	var baseFields, fields map[string]json.RawMessage
-	if err := json.Unmarshal(first, &baseFields); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(second, &fields); err != nil {
-		return nil, fmt.Errorf("the statistics are no JSON object: %w", err)
-	}
-	for name := range fields {
-		if _, twice := baseFields[name]; twice {
-			return nil, fmt.Errorf("the application counts %s itself; that is a base counter", name)
-		}
-	}
-	if len(fields) == 0 {
+	switch {
+	case !bytes.HasPrefix(second, []byte("{")):
+		return nil, errors.New("the statistics are no JSON object")
+	case bytes.Equal(second, noStats):
 		return first, nil
 	}
 	// first ends and second begins with a brace: put a comma between them.
 	return bytes.Join([][]byte{first[:len(first)-1], second[1:]}, []byte(",")), nil
+}
+
+// encode is json.Marshal, which would go over the whole text once more.
+func encode(v any) ([]byte, error) {
+	if m, ok := v.(json.Marshaler); ok {
+		return m.MarshalJSON()
+	}
+	return json.Marshal(v)
+}
+
+// checkStats tells whether statistics can stand beside the base counters.
+func checkStats(s any) error {
+	var base, own map[string]json.RawMessage
+	for _, one := range []struct {
+		v    any
+		into *map[string]json.RawMessage
+	}{{baseJSON{}, &base}, {s, &own}} {
+		text, err := json.Marshal(one.v)
+		if err == nil {
+			err = json.Unmarshal(text, one.into)
+		}
+		if err != nil {
+			return fmt.Errorf("they are no JSON object: %w", err)
+		}
+	}
+	for name := range own {
+		if _, twice := base[name]; twice {
+			return fmt.Errorf("they have %s, which is a base counter", name)
+		}
+	}
+	return nil
 }
 
 // pathLists is the printable form of paths and, if that is not exactly what one

@@ -71,6 +71,9 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if err := stats.Merge(r.sum, r.newStats()); err != nil {
 		return nil, fmt.Errorf("the statistics of %s can not be merged: %w", app.Name, err)
 	}
+	if err := checkStats(r.sum); err != nil {
+		return nil, fmt.Errorf("the statistics of %s can not be written: %w", app.Name, err)
+	}
 	result := &Result[S]{Log: o.logger(app.Name), summarize: app.Summarize}
 	if result.Settings, err = json.Marshal(settings); err != nil {
 		return nil, fmt.Errorf("the settings of %s are not for JSON: %w", app.Name, err)
