@@ -124,6 +124,7 @@ func (w *worker) resolve(ctx context.Context, e *Entry) bool {
 	if err == nil {
 		return true
 	}
+	e.dir.reading.untold.Store(true)
 	if errors.Is(err, fs.ErrNotExist) {
 		w.c.VanishedFiles++
 		return false

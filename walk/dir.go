@@ -50,6 +50,7 @@ type reading struct {
 	skipRest  atomic.Bool // a handler returned fs.SkipDir
 	abandoned atomic.Bool // the walk ended before the directory did
 	vanished  atomic.Bool // it was removed while it was read
+	untold    atomic.Bool // of an entry not even the type could be read
 	failed    atomic.Bool
 
 	dirs, files, other atomic.Int64
@@ -70,6 +71,53 @@ func (d *Dir) Path() string { return string(d.appendPath(nil)) }
 
 // AppendPath appends Path to b.
 func (d *Dir) AppendPath(b []byte) []byte { return d.appendPath(b) }
+
+// AppendTail appends Path to b if that is not longer than most bytes, else ".../"
+// and as many of the last elements as fit. It takes no longer than that asks for,
+// however deep d lies.
+func (d *Dir) AppendTail(b []byte, most int) []byte { return d.appendTail(b, nil, most) }
+
+// appendTail is AppendTail for the entry of a name in d, or for d itself without
+// one.
+func (d *Dir) appendTail(b, name []byte, most int) []byte {
+	n, top := 0, d
+	if name != nil {
+		n = len(name) + 1
+	}
+	for n <= most && top.parent != nil {
+		n += len(top.name) // with its NUL, as with a separator
+		top = top.parent
+	}
+	root := top.name.String()
+	if root == "." {
+		root = "" // it is not in paths
+	}
+	if root == "" || d.root.paths.isSeparator(root[len(root)-1]) {
+		n-- // no separator stands behind it
+	}
+	if n+len(root) <= most {
+		if name == nil {
+			return d.appendPath(b)
+		}
+		return append(d.appendPrefix(b), name...)
+	}
+	// Backwards from the end, as long as there is room.
+	var elements [][]byte
+	room := most - len("...")
+	if name != nil {
+		elements = append(elements, name)
+		room -= len(name) + 1
+	}
+	for a := d; a.parent != nil && len(a.name) <= room; a = a.parent {
+		elements = append(elements, a.name.Bytes())
+		room -= len(a.name)
+	}
+	b = append(b, "..."...)
+	for _, element := range slices.Backward(elements) {
+		b = append(append(b, d.root.paths.separator[0]), element...)
+	}
+	return b
+}
 
 // Parent is the directory that lists d; nil for a root. Like d it keeps its name
 // as long as somebody holds it, but only d may be asked for more.
@@ -104,10 +152,10 @@ func (d *Dir) Counts() DirCounts {
 	return DirCounts{Dirs: r.dirs.Load(), Files: r.files.Load(), Other: r.other.Load()}
 }
 
-// Whole tells, in LeaveDir, whether all that d lists was read.
+// Whole tells, in LeaveDir, whether all that d lists was read, and Counts has it.
 func (d *Dir) Whole() bool {
 	r := d.reading
-	return !(r.failed.Load() || r.vanished.Load() || r.skipRest.Load() || r.abandoned.Load())
+	return !(r.failed.Load() || r.untold.Load() || r.vanished.Load() || r.skipRest.Load() || r.abandoned.Load())
 }
 
 func (d *Dir) fail(op string, err error) *Error {

@@ -38,6 +38,15 @@ func (e *Entry) AppendPath(b []byte) []byte {
 	return append(append(b, e.w.prefixOf(e.dir)...), e.name.Bytes()...)
 }
 
+// AppendTail appends Path to b if that is not longer than most bytes, else ".../"
+// and as many of its last elements as fit.
+func (e *Entry) AppendTail(b []byte, most int) []byte {
+	if e.dir.depth < 0 {
+		return e.AppendPath(b) // as it was given
+	}
+	return e.dir.appendTail(b, e.name.Bytes(), most)
+}
+
 // Type is the entry's type, without permission bits: that of the listing, or of
 // Stat once that was called.
 func (e *Entry) Type() fs.FileMode {

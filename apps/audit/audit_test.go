@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +113,26 @@ func TestAFileWithNamesElsewhereIsCountedToTheNearest(t *testing.T) {
 		if got := divide(tt.n, tt.links); got != tt.want {
 			t.Errorf("%d names of %d each are %d files, want %d", tt.n, tt.links, got, tt.want)
 		}
+	}
+}
+
+func TestWhatIsNotKeptByItselfCountsAsOther(t *testing.T) {
+	s := newStatsWithin(limits{1, 1, 1, 1, 1, 1}, Settings{BlockSize: 8192, Top: 1})
+	s.Extensions.At("jpg", "image").Add(1, 10, 100)
+	for i, ext := range []string{"a", "b", "c", "d"} {
+		s.Extensions.At(ext, "").Add(1<<i, 10<<i, 100<<i)
+		s.ByLinks.At(uint64(i+2), "").Add(1, 1, 1)
+	}
+	d := s.Derived()
+	want := map[string]stats.Use{"image": {Count: 1, Bytes: 10, Allocated: 100}, "other": {Count: 15, Bytes: 150, Allocated: 1500}}
+	if diff := cmp.Diff(want, d.Categories); diff != "" {
+		t.Errorf("categories: -want +got\n%s", diff)
+	}
+	// Of those whose number of links is not known any more each counts as one;
+	// half of one or less is none.
+	kept := divide(1, slices.Collect(maps.Keys(maps.Collect(s.ByLinks.All)))[0])
+	if d.Linked.Count != 4 || d.Unique.Count != 3+kept {
+		t.Errorf("%d names share files, and are %d files, want 4 and %d", d.Linked.Count, d.Unique.Count, 3+kept)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hydrawalk/hydra"
+	"pgregory.net/rapid"
 )
 
 func TestTheBuiltInTableHasEachExtensionOnceAsItIsLookedUp(t *testing.T) {
@@ -87,6 +88,32 @@ func TestTheExtensionIsBehindTheLastDot(t *testing.T) {
 		buf := []byte("what was there before")
 		if got := string(extension([]byte(tt.name), buf)); got != tt.want {
 			t.Errorf("%q has the extension %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The quick way to an extension and the slow one agree, and no two extensions are
+// one to the quick one.
+func TestAShortExtensionIsTheSameAsOneOfAnyLength(t *testing.T) {
+	piece := rapid.SampledFrom([]string{".", ".", "a", "B", "z", "Z", "@", "[", "`", "{", "1", " ", "\n", "\x01", "\x7f", "ä", "Ä", "\xff", "bcd", "HTML"})
+	rapid.Check(t, func(t *rapid.T) {
+		name := strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
+		want := string(extension([]byte(name), nil))
+		word, short := shortExtension([]byte(name))
+		if !short {
+			return
+		}
+		var got []byte
+		for ; word != 0; word >>= 8 {
+			got = append(got, byte(word))
+		}
+		if string(got) != want {
+			t.Errorf("%q has the short extension %q, want %q", name, got, want)
+		}
+	})
+	for _, name := range []string{"a.b", "a.JPG", "x.12345678", "-.c"} {
+		if _, short := shortExtension([]byte(name)); !short {
+			t.Errorf("the extension of %q is not found quickly", name)
 		}
 	}
 }

@@ -158,6 +158,12 @@ func (f *fixture) extensions() {
 	} {
 		f.sparse("extensions/"+name, int64(1)<<(i%40)+int64(i))
 	}
+	// More than are remembered, and some that begin alike.
+	f.dir("extensions/more")
+	for i := range 200 {
+		f.sparse(fmt.Sprintf("extensions/more/a.e%d", i%150), int64(i))
+		f.sparse(fmt.Sprintf("extensions/more/b%d.12345678%s", i, strings.Repeat("9", i%5)), int64(i))
+	}
 }
 
 // names are hard to print, to quote, or to cut.
@@ -273,6 +279,11 @@ func (f *fixture) directories() {
 	f.dir("empty/e")
 	f.dir("only dirs/a")
 	f.dir("only dirs/b/c")
+	// Neither of these is empty.
+	f.dir("only others/link")
+	f.must(os.Symlink("nowhere", f.path("only others/link/link")))
+	f.dir("only others/fifo")
+	f.must(unix.Mkfifo(f.path("only others/fifo/fifo"), 0o644))
 	deep := "deep"
 	for i := range 9 {
 		deep += fmt.Sprint("/", i)

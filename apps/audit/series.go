@@ -108,7 +108,11 @@ type place struct {
 // enter finds where a directory and those above it are counted. The current
 // series was settled.
 func (a *auditor) enter(d *walk.Dir) {
+	last := a.dir
 	a.dir = d
+	if last != nil && d.Depth() >= len(a.places) && d.Parent() == last {
+		return // a step down, below the places: they stay
+	}
 	a.deepest = min(d.Depth(), len(a.places)-1)
 	for d.Depth() > a.deepest {
 		d = d.Parent()

@@ -7,6 +7,7 @@ package rawdir
 
 import (
 	"io/fs"
+	"math"
 	"time"
 	"unsafe"
 )
@@ -99,8 +100,17 @@ type Stat struct {
 	Btime  Time // birth
 }
 
-// Allocated is the number of bytes that the entry occupies.
-func (s *Stat) Allocated() int64 { return s.Blocks * 512 }
+// Allocated is the number of bytes that the entry occupies. A file system may
+// answer whatever it likes: it is not negative, and at most MaxInt64.
+func (s *Stat) Allocated() int64 {
+	if uint64(s.Blocks) > math.MaxInt64/512 {
+		if s.Blocks < 0 {
+			return 0
+		}
+		return math.MaxInt64
+	}
+	return s.Blocks * 512
+}
 
 // Time is a point in time as the kernel gives it.
 type Time struct {

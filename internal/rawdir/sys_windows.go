@@ -17,6 +17,7 @@ func statOfSys(fi fs.FileInfo, st *Stat) {
 		return
 	}
 	st.Known |= FieldAtime | FieldBtime
+	st.Known &^= FieldMode // package os makes up the permissions from one attribute
 	st.Atime = timeOf(time.Unix(0, sys.LastAccessTime.Nanoseconds()))
 	st.Btime = timeOf(time.Unix(0, sys.CreationTime.Nanoseconds()))
 }
