@@ -51,7 +51,8 @@ type App[C, S any] struct {
 	NewHandler func(context.Context, *Worker[C, S]) (walk.Handler, error)
 
 	// Finish is called once, when the statistics of all workers have been
-	// merged into r.Stats: for what is computed from them.
+	// merged into r.Stats: for what is computed from them. Its context ends if
+	// somebody cancels the run meanwhile; of a run that was cancelled before, soon.
 	Finish func(ctx context.Context, r *Result[S]) error
 	// Summarize writes the statistics for people, at most 80 columns wide. What
 	// went wrong is not its business: the command line adds that for every
@@ -60,6 +61,9 @@ type App[C, S any] struct {
 	// Reports are the kinds of report files that the application can write,
 	// besides the result document itself.
 	Reports []Report[C, S]
+	// CheckReports tells before the walk why files of these names can not be
+	// written with the settings, which Prepare has completed. It may be nil.
+	CheckReports func(names []string, settings C) error
 }
 
 // Report is a kind of file that shows a result.
@@ -68,9 +72,6 @@ type Report[C, S any] struct {
 	What string // it is, for people: "one page, for a browser"
 	// Write writes the file.
 	Write func(w io.Writer, r *Result[S], settings C) error
-	// Check tells before the walk what can not be written with these settings.
-	// It may be nil.
-	Check func(settings C) error
 }
 
 // Worker is what one handler has of its own. No other goroutine touches it
@@ -81,14 +82,22 @@ type Worker[C, S any] struct {
 	Settings C
 	Stats    *S
 
-	commit func() error
+	commit func(func(*S)) error
 }
 
 // Commit adds what was counted so far to the result and resets Stats, which stays
 // the same pointer: it bounds what a worker holds of statistics that grow. Only
 // the worker's own handler may call it, and has to forget what it keeps of Stats
-// besides that pointer.
-func (w *Worker[C, S]) Commit() error { return w.commit() }
+// besides that pointer. An error is to be returned to the walk.
+//
+// look, if it is not nil, is shown all that was committed so far. It must not
+// change or keep it, and is not to take long: other workers may wait.
+func (w *Worker[C, S]) Commit(look func(*S)) error {
+	if w.commit == nil {
+		return nil // a worker of a test, that is in no run
+	}
+	return w.commit(look)
+}
 
 // Application is an [App] whose types do not matter any more. App implements
 // it; nothing else needs to.
@@ -112,9 +121,9 @@ type ReportInfo struct{ Ends, What string }
 // Runner runs an application with its settings: [Run] without the types.
 type Runner interface {
 	Run(ctx context.Context, roots []string, o *Options) (Document, error)
-	// CheckReport tells before the walk what a [Document] could not write: an
+	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
-	CheckReport(name string) error
+	CheckReports(names []string) error
 }
 
 // Info implements [Application].
@@ -145,12 +154,22 @@ func (r *runner[C, S]) Run(ctx context.Context, roots []string, o *Options) (Doc
 	return result, err
 }
 
-func (r *runner[C, S]) CheckReport(name string) error {
-	report, err := r.app.report(name)
-	if err != nil || report.Check == nil {
-		return err
+func (r *runner[C, S]) CheckReports(names []string) error {
+	for _, name := range names {
+		if _, err := r.app.report(name); err != nil {
+			return err
+		}
 	}
-	return report.Check(r.app.Settings)
+	if r.app.CheckReports == nil {
+		return nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return err
+		}
+	}
+	return r.app.CheckReports(names, settings)
 }
 
 // report is the kind of report that a file's name asks for.
@@ -162,8 +181,5 @@ func (a *App[C, S]) report(name string) (*Report[C, S], error) {
 		}
 		ends = append(ends, a.Reports[i].Ends)
 	}
-	if len(ends) == 0 {
-		return nil, fmt.Errorf("%s writes no reports", a.Name)
-	}
-	return nil, fmt.Errorf("%q: the name of a report has to end with one of %s", name, strings.Join(ends, " "))
+	return nil, fmt.Errorf("%q: the name of a report has to end with one of %s .txt", name, strings.Join(ends, " "))
 }

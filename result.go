@@ -88,7 +88,12 @@ type Document interface {
 }
 
 // WriteReport implements [Document].
-func (r *Result[S]) WriteReport(w io.Writer, name string) error { return r.report(w, name) }
+func (r *Result[S]) WriteReport(w io.Writer, name string) error {
+	if r.report == nil {
+		return errors.New("this result was not made by Run")
+	}
+	return r.report(w, name)
+}
 
 // WriteText implements [Document].
 func (r *Result[S]) WriteText(w io.Writer) error {
@@ -233,7 +238,7 @@ func flatten(base, more any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	second, err := encode(more)
+	second, err := json.Marshal(more)
 	if err != nil {
 		return nil, err
 	}
@@ -245,14 +250,6 @@ func flatten(base, more any) ([]byte, error) {
 	}
 	// first ends and second begins with a brace: put a comma between them.
 	return bytes.Join([][]byte{first[:len(first)-1], second[1:]}, []byte(",")), nil
-}
-
-// encode is json.Marshal, which would go over the whole text once more.
-func encode(v any) ([]byte, error) {
-	if m, ok := v.(json.Marshaler); ok {
-		return m.MarshalJSON()
-	}
-	return json.Marshal(v)
 }
 
 // checkStats tells whether statistics can stand beside the base counters.

@@ -114,7 +114,7 @@ type run[C, S any] struct {
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.newStats()}
-	w.commit = func() error { return r.commit(w.Stats) }
+	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	h, err := r.app.NewHandler(ctx, w)
 	if err != nil {
 		return nil, err
@@ -126,13 +126,19 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 }
 
 // commit adds a worker's statistics to the sum and resets them.
-func (r *run[C, S]) commit(s *S) error {
+func (r *run[C, S]) commit(s *S, look func(*S)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := stats.Merge(r.sum, s); err != nil {
 		return walk.Fatal(fmt.Errorf("merge the statistics: %w", err))
 	}
-	return stats.Reset(s)
+	if err := stats.Reset(s); err != nil {
+		return walk.Fatal(err)
+	}
+	if look != nil {
+		look(r.sum)
+	}
+	return nil
 }
 
 // isDir tells what a root is.
@@ -213,6 +219,10 @@ func judge(ctx context.Context, t *walk.Totals, err error, errs *errorLog) (Stat
 	return Complete, "", nil
 }
 
+// finishTime is how long the application may take to finish a run that was
+// cancelled.
+const finishTime = 5 * time.Second
+
 // merge merges the statistics of all workers and lets the application finish
 // them. It returns err, or why this failed.
 func (r *run[C, S]) merge(ctx context.Context, result *Result[S], err error) (*S, error) {
@@ -224,8 +234,14 @@ func (r *run[C, S]) merge(ctx context.Context, result *Result[S], err error) (*S
 		}
 	}
 	if r.app.Finish != nil {
-		// What was counted is worth finishing also when the run was cancelled.
-		if finishErr := r.app.Finish(context.WithoutCancel(ctx), result); finishErr != nil {
+		if ctx.Err() != nil {
+			// What was counted is worth finishing also when the run was cancelled,
+			// but whoever did that waits.
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+			defer cancel()
+		}
+		if finishErr := r.app.Finish(ctx, result); finishErr != nil {
 			return result.Stats, result.fail(err, finishErr)
 		}
 	}

@@ -127,10 +127,11 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 		return failed(err)
 	}
 	c.code = exitCode(doc.Common(), err)
-	unwritten := c.writeReports(doc)
+	// First what takes least: who ends it now has that at least.
 	printErr := c.print(doc)
+	unwritten := c.writeReports(doc)
 	if printErr != nil && !isClosedPipe(printErr) {
-		unwritten = errors.Join(unwritten, fmt.Errorf("the result could not be printed: %w", printErr))
+		unwritten = errors.Join(fmt.Errorf("the result could not be printed: %w", printErr), unwritten)
 	}
 	if unwritten != nil {
 		if c.code == exitComplete || c.code == exitErrors {

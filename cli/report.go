@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +16,7 @@ import (
 // describeReports completes the flag --report with the kinds that there are.
 func describeReports(cmd *cobra.Command, kinds []hydra.ReportInfo) {
 	flag := cmd.Flags().Lookup("report")
-	if len(kinds) == 0 {
-		flag.Hidden = true
-		return
-	}
+	kinds = append(kinds[:len(kinds):len(kinds)], hydra.ReportInfo{Ends: ".txt", What: "what is printed"})
 	var ends, texts []string
 	for _, k := range kinds {
 		ends = append(ends, strings.TrimPrefix(k.Ends, "."))
@@ -36,6 +32,9 @@ func describeReports(cmd *cobra.Command, kinds []hydra.ReportInfo) {
 func (c *call) prepareReports(runner hydra.Runner) error {
 	taken := map[string]bool{}
 	take := func(path string) (twice bool) {
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(dir, filepath.Base(path))
+		}
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
@@ -46,19 +45,27 @@ func (c *call) prepareReports(runner hydra.Runner) error {
 	if c.target.set() {
 		take(c.target.path)
 	}
-	if c.errors != "" {
-		take(c.errors)
+	for _, file := range append([]string{c.errors, c.logFile}, c.pathFiles...) {
+		if file != "" {
+			take(file)
+		}
+	}
+	var own []string // reports of the application itself
+	for _, name := range c.reportFiles {
+		if !isText(name) {
+			own = append(own, name)
+		}
+	}
+	if err := runner.CheckReports(own); err != nil {
+		return err
 	}
 	for _, name := range c.reportFiles {
-		if err := runner.CheckReport(name); err != nil {
-			return err
-		}
 		t := &target{name: name}
 		if err := t.probe(name); err != nil {
 			return err
 		}
 		if take(t.path) && !t.direct {
-			return fmt.Errorf("%s would be written twice", name)
+			return fmt.Errorf("%s is used for something else too", name)
 		}
 		c.reports = append(c.reports, t)
 	}
@@ -70,8 +77,16 @@ func (c *call) writeReports(doc hydra.Document) error {
 	var all error
 	for _, t := range c.reports {
 		var size counter
-		err := t.write(func(w io.Writer) error {
+		err := t.write(func(w io.Writer) (err error) {
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("internal error: %v", v)
+				}
+			}()
 			size = counter{w: w}
+			if isText(t.name) {
+				return writeText(&size, doc, false)
+			}
 			return doc.WriteReport(&size, t.name)
 		})
 		switch {
@@ -83,6 +98,9 @@ func (c *call) writeReports(doc hydra.Document) error {
 	}
 	return all
 }
+
+// isText tells whether a report is what is printed, which every application has.
+func isText(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".txt") }
 
 // counter counts what is written.
 type counter struct {
@@ -99,7 +117,7 @@ func (c *counter) Write(p []byte) (int, error) {
 // rescue saves a result that could not be written where it was wanted: it cost a
 // walk. Its error says where it is.
 func (c *call) rescue(doc hydra.Document) error {
-	text, err := json.Marshal(doc)
+	text, err := doc.MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("the result is lost: %w", err)
 	}

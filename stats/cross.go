@@ -24,12 +24,12 @@ func NewCross(first, second []int64) Cross {
 }
 
 // Add counts one thing by two numbers.
-func (c *Cross) Add(first, second, bytes int64) { c.AddAt(first, c.columns.find(second), bytes) }
+func (c *Cross) Add(first, second, bytes int64) { c.AddAt(first, c.columns.Find(second), bytes) }
 
 // AddAt is Add for a second number whose bin is known, from [Histogram.Find]
 // with the same edges.
 func (c *Cross) AddAt(first int64, bin int, bytes int64) {
-	c.cells[c.rows.find(first)*len(c.columns.bins)+bin].one(bytes)
+	c.cells[c.rows.Find(first)*len(c.columns.bins)+bin].one(bytes)
 }
 
 // Rows returns the histogram by the first number.

@@ -28,7 +28,7 @@ type Grouped struct {
 	Category string `json:"category,omitempty"` // of the key, if it has one
 }
 
-// NewGroupN returns a group of n keys at most.
+// NewGroupN returns a group of n keys at most; 0 sets no limit.
 func NewGroupN[K Key](n int) GroupN[K] { return GroupN[K]{groups: smallest[K, Grouped]{n: n}} }
 
 // Lookup returns where a key is counted that is kept already, and nil for others.

@@ -65,22 +65,20 @@ func ascend(edges []int64) bool {
 }
 
 // Add counts one thing.
-func (h *Histogram) Add(number, bytes int64) { h.bins[h.find(number)].one(bytes) }
+func (h *Histogram) Add(number, bytes int64) { h.bins[h.Find(number)].one(bytes) }
 
 // Find returns the bin that a number falls into, for AddAt of this and of other
 // histograms with the same edges.
-func (h *Histogram) Find(number int64) int { return h.find(number) }
-
-// AddAt counts one thing in a bin that Find returned.
-func (h *Histogram) AddAt(bin int, bytes int64) { h.bins[bin].one(bytes) }
-
-func (h *Histogram) find(number int64) int {
+func (h *Histogram) Find(number int64) int {
 	i := int(h.first[bits.Len64(uint64(number))])
 	for i < len(h.edges) && number > h.edges[i] {
 		i++
 	}
 	return i
 }
+
+// AddAt counts one thing in a bin that Find returned.
+func (h *Histogram) AddAt(bin int, bytes int64) { h.bins[bin].one(bytes) }
 
 // Edges returns a copy of the edges.
 func (h *Histogram) Edges() []int64 { return slices.Clone(h.edges) }

@@ -74,8 +74,8 @@ func (s *smallest[K, V]) shrink(n int, drop func(*V)) {
 	}
 }
 
-// limit takes n from what is merged in, and tells whether the two fit.
-func (s *smallest[K, V]) limit(o *smallest[K, V], drop func(*V)) bool {
+// limit takes n from what is merged in.
+func (s *smallest[K, V]) limit(o *smallest[K, V], drop func(*V)) {
 	if s.n == 0 {
 		s.n = o.n
 		if s.n > 0 {
@@ -83,7 +83,6 @@ func (s *smallest[K, V]) limit(o *smallest[K, V], drop func(*V)) bool {
 		}
 	}
 	s.over = s.over || o.over
-	return o.n == 0 || o.n == s.n
 }
 
 func (s *smallest[K, V]) sorted() []K { return slices.Sorted(maps.Keys(s.m)) }
@@ -150,7 +149,7 @@ func parseBounded[K Key](text string) (K, error) {
 	return parseKey[K](text)
 }
 
-// marshalKeyed is an object of the keys in order, and of the rest if there is
+// marshal is an object of the keys in order, and of the rest if there is
 // one.
 func (s *smallest[K, V]) marshal(value func(*V) any, rest any) ([]byte, error) {
 	out := []byte{'{'}

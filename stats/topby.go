@@ -29,6 +29,15 @@ func (t *TopBy[K, T]) At(key K) *TopN[T] {
 	return t.lists.at(key, false, func() TopN[T] { return NewTopN[T](t.n) }, func(*TopN[T]) {})
 }
 
+// SetFloors is [TopN.SetFloor] for the lists of all keys.
+func (t *TopBy[K, T]) SetFloors(into *TopBy[K, T]) {
+	for k, s := range into.lists.m {
+		if list := t.At(k); list != nil {
+			list.SetFloor(&s.value)
+		}
+	}
+}
+
 // Len is the number of keys that are kept.
 func (t *TopBy[K, T]) Len() int { return len(t.lists.m) }
 

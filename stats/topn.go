@@ -55,15 +55,25 @@ func (a Item[T]) compare(b Item[T]) int {
 type TopN[T Ranked[T]] struct {
 	n     int
 	heap  lastFirst[T]
-	least int64  // Takes: the rank of the last, if the list is full
+	floor int64  // see SetFloor
+	least int64  // Takes: the rank of the last if the list is full, else floor
 	buf   []byte // of the path that Add looks at
 }
 
 // NewTopN returns a list for the n largest.
 func NewTopN[T Ranked[T]](n int) TopN[T] {
-	t := TopN[T]{n: n}
+	t := TopN[T]{n: n, floor: math.MinInt64}
 	t.fill()
 	return t
+}
+
+// SetFloor makes t take nothing that could not come into the list that it will be
+// merged into, as that is now.
+func (t *TopN[T]) SetFloor(into *TopN[T]) {
+	if into.n > 0 && len(into.heap) >= into.n {
+		t.floor = into.least
+		t.fill()
+	}
 }
 
 // Takes tells whether Add may keep something of this rank: it saves to ask for
@@ -91,7 +101,7 @@ func (t *TopN[T]) AddPath(item T, path []byte) {
 		t.fill()
 	default:
 		last := &t.heap[0]
-		if rank == t.least {
+		if rank == last.Item.Rank() {
 			if c := comparePath(path, last.Path); c > 0 || c == 0 && item.Compare(last.Item) >= 0 {
 				return
 			}
@@ -119,9 +129,9 @@ func (t *TopN[T]) fill() {
 	case t.n <= 0:
 		t.least = math.MaxInt64
 	case len(t.heap) < t.n:
-		t.least = math.MinInt64
+		t.least = t.floor
 	default:
-		t.least = t.heap[0].Item.Rank()
+		t.least = max(t.heap[0].Item.Rank(), t.floor)
 	}
 }
 

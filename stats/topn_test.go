@@ -70,3 +70,40 @@ func TestAHugeNTakesNoMemory(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// TestAFloorLosesNothing lets lists take only what could come into the sum, as
+// that was at times, and sorts all and cuts.
+func TestAFloorLosesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 3).Draw(t, "n")
+		sum, parts := stats.NewTopN[stats.Size](n), []stats.TopN[stats.Size]{stats.NewTopN[stats.Size](n), stats.NewTopN[stats.Size](n)}
+		var want []stats.Item[stats.Size]
+		for i := range rapid.IntRange(0, 40).Draw(t, "steps") {
+			part := &parts[rapid.IntRange(0, 1).Draw(t, "part")]
+			switch rapid.IntRange(0, 4).Draw(t, "step") {
+			case 0:
+				if err := sum.MergeValue(part); err != nil {
+					t.Fatal(err)
+				}
+				part.ResetValue()
+			case 1: // also where something is in the list already
+				part.SetFloor(&sum)
+			default:
+				one := stats.Item[stats.Size]{Path: string(rune('a'+rapid.IntRange(0, 9).Draw(t, "path"))) + string(rune('a'+i)), Item: stats.Size{Size: rapid.Int64Range(0, 4).Draw(t, "size")}}
+				part.AddPath(one.Item, []byte(one.Path))
+				want = append(want, one)
+			}
+		}
+		for i := range parts {
+			if err := sum.MergeValue(&parts[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		slices.SortFunc(want, func(a, b stats.Item[stats.Size]) int {
+			return cmp.Or(cmp.Compare(b.Item.Size, a.Item.Size), cmp.Compare(a.Path, b.Path))
+		})
+		if got := sum.List(); !slices.Equal(got, want[:min(n, len(want))]) {
+			t.Errorf("the %d largest are %v, want %v", n, got, want[:min(n, len(want))])
+		}
+	})
+}

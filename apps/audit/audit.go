@@ -26,6 +26,8 @@ type Settings struct {
 	// AsOf is the time to which ages are counted; the zero time is when the audit
 	// starts.
 	AsOf AsOf `json:"as_of"`
+	// ResolveSymlinks looks where symbolic links lead, to tell those to directories.
+	ResolveSymlinks bool `json:"resolve_symlinks"`
 	// CategoriesFile is a table of categories that replaces the built-in one.
 	CategoriesFile string `json:"categories_file,omitempty"`
 	// Categories is that table, once Prepare has read it.
@@ -110,8 +112,9 @@ that is one is followed if it ends with a slash.`,
 		Flags: func(f *pflag.FlagSet, s *Settings) {
 			f.IntVar(&s.TreeDepth, "tree-depth", s.TreeDepth, "count use by directory down to `N` levels below PATH")
 			f.IntVar(&s.Top, "top", s.Top, "list the `N` largest files; by owner at most 100")
-			f.Var(&s.AsOf, "as-of", "count ages up to `TIME`, as 2026-01-31 or 2026-01-31T12:00:00Z, and not to the start")
+			f.Var(&s.AsOf, "as-of", "count ages up to `TIME`, and not to the start: 2026-01-31 or \"2026-01-31 12:00\", which is the time here, or 2026-01-31T12:00:00Z")
 			f.StringVar(&s.CategoriesFile, "categories", "", "read the categories of extensions from `FILE`, a line \"image: jpg png\" each")
+			f.BoolVar(&s.ResolveSymlinks, "resolve-symlinks", false, "count symbolic links to directories apart; that looks at where they lead, which may mount something")
 			f.Var(&s.BlockSize, "block-size", "round sizes up to this in the numbers by blocks")
 			f.StringVar(&s.table, "table", "", "write only the table `NAME` to a report that ends with .csv; an unknown one lists them")
 		},
@@ -123,10 +126,12 @@ that is one is followed if it ends with a slash.`,
 		Finish:    finish,
 		Summarize: summarize,
 		Reports:   reports,
+
+		CheckReports: checkReports,
 	}
 }
 
-func newAuditor(s *Stats, c *Settings, commit func() error, clock func() time.Time) *auditor {
+func newAuditor(s *Stats, c *Settings, commit func(look func(*Stats)) error, clock func() time.Time) *auditor {
 	return &auditor{
 		stats:      s,
 		commit:     commit,
@@ -134,6 +139,7 @@ func newAuditor(s *Stats, c *Settings, commit func() error, clock func() time.Ti
 		now:        walk.Time{Sec: c.AsOf.Unix(), Nsec: uint32(c.AsOf.Nanosecond())},
 		categories: c.categories(),
 		clock:      clock,
+		resolve:    c.ResolveSymlinks,
 		places:     make([]place, c.TreeDepth+1),
 	}
 }
@@ -168,9 +174,10 @@ func (t *AsOf) Set(text string) error {
 		*t = AsOf{}
 		return nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
-		if parsed, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			*t = AsOf{parsed.UTC()}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		parsed, err := time.ParseInLocation(layout, text, time.Local)
+		if parsed = parsed.UTC(); err == nil && 0 < parsed.Year() && parsed.Year() <= 9999 {
+			*t = AsOf{parsed}
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"math"
+	"os"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -16,18 +17,24 @@ const (
 	// sampleEvery: one file in so many is timed.
 	sampleEvery = 128
 	// maxHeld is how much a worker holds of what can grow, in elements of lists
-	// and groups, before it adds that to the whole: about 4 MiB.
+	// and groups, before it adds that to the whole: about 4 MiB. A long path counts
+	// as several.
 	maxHeld = 16 << 10
+	heldAs  = 256 // bytes of a path
+	// maxPath is the longest path that is kept: no longer one can be opened. Of
+	// others their end is kept.
+	maxPath = 4096
 )
 
 // auditor counts for one worker.
 type auditor struct {
 	stats      *Stats
-	commit     func() error
+	commit     func(look func(*Stats)) error
 	block      int64
 	now        walk.Time
 	categories Categories
 	clock      func() time.Time // nil: nothing is timed
+	resolve    bool             // look where symbolic links lead
 
 	files uint64
 	held  int
@@ -54,7 +61,7 @@ func (a *auditor) Flush(context.Context) error {
 // but that of extensions.
 func (a *auditor) File(_ context.Context, e *walk.Entry) error {
 	if e.Type() != 0 {
-		return a.special(e.Type())
+		return a.special(e)
 	}
 	a.files++
 	var began, read time.Time
@@ -71,7 +78,7 @@ func (a *auditor) File(_ context.Context, e *walk.Entry) error {
 	}
 	if e.Type() != 0 {
 		// It was replaced since it was listed.
-		return a.special(e.Type())
+		return a.special(e)
 	}
 	a.count(e, st)
 	if timed {
@@ -90,7 +97,19 @@ func (a *auditor) File(_ context.Context, e *walk.Entry) error {
 func (a *auditor) commitNow() error {
 	a.forget()
 	began := time.Now()
-	err := a.commit()
+	// What is too small for the lists of the whole need not be held again.
+	err := a.commit(func(all *Stats) {
+		s := a.stats
+		s.TopFiles.SetFloor(&all.TopFiles)
+		s.TopByUID.SetFloors(&all.TopByUID)
+		s.TopByGID.SetFloors(&all.TopByGID)
+		s.TopBySID.SetFloors(&all.TopBySID)
+		s.TopSparse.SetFloor(&all.TopSparse)
+		s.TopSetuid.SetFloor(&all.TopSetuid)
+		s.TopWorldWritable.SetFloor(&all.TopWorldWritable)
+		s.TopEntries.SetFloor(&all.TopEntries)
+		s.TopDepth.SetFloor(&all.TopDepth)
+	})
 	if a.clock != nil {
 		a.stats.TimeSave.Add(time.Since(began))
 	}
@@ -98,11 +117,15 @@ func (a *auditor) commitNow() error {
 }
 
 // special counts what is no regular file.
-func (a *auditor) special(t fs.FileMode) error {
-	s := a.stats
+func (a *auditor) special(e *walk.Entry) error {
+	s, t := a.stats, e.Type()
 	switch {
 	case t&fs.ModeSymlink != 0:
-		s.Symlinks.Inc()
+		if a.resolve && leadsToDir(e.Path()) {
+			s.SymlinksDirs.Inc()
+		} else {
+			s.Symlinks.Inc()
+		}
 	case t&fs.ModeNamedPipe != 0:
 		s.Fifos.Inc()
 	case t&fs.ModeSocket != 0:
@@ -117,8 +140,16 @@ func (a *auditor) special(t fs.FileMode) error {
 	return walk.SkipFile
 }
 
+// leadsToDir tells whether there is a directory behind a symbolic link. One that
+// leads nowhere, or to where nobody may look, does not.
+func leadsToDir(path string) bool {
+	target, err := os.Stat(path)
+	return err == nil && target.IsDir()
+}
+
 // count counts a regular file.
 func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
+	st.Size = max(st.Size, 0)
 	s, size, allocated := a.stats, st.Size, st.Allocated()
 	a.join(e, st)
 	blocks := roundUp(size, a.block)
@@ -160,10 +191,8 @@ func (a *auditor) countAges(st *walk.Stat, bin int) {
 // that a file is in a bin exactly if its age does not exceed the bin's edge. It is
 // 0 or less for what is in the future.
 func (a *auditor) age(t walk.Time) int64 {
-	if t.Sec < math.MinInt32<<16 { // no clock said so; the difference might overflow
-		t.Sec = math.MinInt32 << 16
-	}
-	age := a.now.Sec - t.Sec
+	const most = 1 << 48 // seconds; no clock said so, and the difference might overflow
+	age := a.now.Sec - min(max(t.Sec, -most), most)
 	if a.now.Nsec > t.Nsec {
 		age++
 	}
@@ -239,11 +268,11 @@ func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
 	if !(inAll || inUID || inGID || inSID || inSparse || setuid || writable) {
 		return
 	}
-	a.path = e.AppendPath(a.path[:0])
+	a.path = e.AppendTail(a.path[:0], maxPath)
 	f := fileOf(st, a.series.kind.sid)
 	add := func(in bool, t *stats.TopN[File]) {
 		if in {
-			a.held++
+			a.hold()
 			t.AddPath(f, a.path)
 		}
 	}
@@ -254,10 +283,13 @@ func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
 	add(setuid, &s.TopSetuid)
 	add(writable, &s.TopWorldWritable)
 	if inSparse {
-		a.held++
+		a.hold()
 		s.TopSparse.AddPath(Sparse{f}, a.path)
 	}
 }
+
+// hold counts that a.path is kept.
+func (a *auditor) hold() { a.held += 1 + len(a.path)/heldAs }
 
 // EnterDir does nothing: an audit counts directories that were read.
 func (a *auditor) EnterDir(context.Context, *walk.Dir) error { return nil }
@@ -296,7 +328,8 @@ func (a *auditor) LeaveDir(_ context.Context, d *walk.Dir) error {
 		}
 	}
 	if s.TopEntries.Takes(entries.Entries) || s.TopDepth.Takes(int64(depth)) {
-		a.path = d.AppendPath(a.path[:0])
+		a.path = d.AppendTail(a.path[:0], maxPath)
+		a.hold()
 		s.TopEntries.AddPath(entries, a.path)
 		s.TopDepth.AddPath(Depth{int64(depth)}, a.path)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -20,19 +21,20 @@ type Categories map[string]string
 var builtIn []byte
 
 // builtInCategories are those that apply where a user has none of their own.
-func builtInCategories() Categories {
+var builtInCategories = sync.OnceValue(func() Categories {
 	c, err := parseCategories("categories.txt", builtIn)
 	if err != nil {
 		panic(err)
 	}
 	return c
-}
+})
 
 // parseCategories reads lines "category: extension extension ...". Empty lines
 // and those that begin with # do not count.
 func parseCategories(file string, text []byte) (Categories, error) {
 	c := Categories{}
 	number := 0
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // as some editors begin a file
 	for line := range bytes.Lines(text) {
 		number++
 		fail := func(format string, args ...any) (Categories, error) {
@@ -59,10 +61,13 @@ func parseCategories(file string, text []byte) (Categories, error) {
 			case strings.Contains(strings.TrimPrefix(word, "."), ".") || ext == "":
 				return fail("%q is no extension: that is what follows the last dot", word)
 			case twice:
-				return fail("%q is in %s already", word, in)
+				return fail("%q is in %q already", word, in)
 			}
 			c[ext] = name
 		}
+	}
+	if len(c) == 0 {
+		return nil, fmt.Errorf("%s: there is no category in it, as \"image: jpg png\"", file)
 	}
 	return c, nil
 }

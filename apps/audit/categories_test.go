@@ -35,7 +35,7 @@ func TestTheBuiltInTableHasEachExtensionOnceAsItIsLookedUp(t *testing.T) {
 }
 
 func TestCategoriesOfAUserReplaceTheTable(t *testing.T) {
-	got, err := parseCategories("own", []byte(" # a comment: y\r\n\nimage:\tJPG .png\r\nödes: ÄÖ\nimage:tif\nnothing:\nlast: z"))
+	got, err := parseCategories("own", []byte("\xef\xbb\xbf# begins as some editors begin a file: x\n # a comment: y\r\n\nimage:\tJPG .png\r\nödes: ÄÖ\nimage:tif\nnothing:\nlast: z"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +50,9 @@ func TestAMistakeInATableOfCategoriesNamesFileAndLine(t *testing.T) {
 		{"image: jpg\nno colon\n", "own:2: a line is a category"},
 		{"# first\n\n: jpg", "own:3: a line is a category"},
 		{"other: jpg", `own:1: "other" is what is in no category`},
-		{"image: jpg\nvideo: mp4 .JPG", `own:2: ".JPG" is in image already`},
-		{"image: jpg jpg", `own:1: "jpg" is in image already`},
+		{"image: jpg\nvideo: mp4 .JPG", `own:2: ".JPG" is in "image" already`},
+		{"image: jpg jpg", `own:1: "jpg" is in "image" already`},
+		{"# nothing\n", "own: there is no category in it"}, {"", "own: there is no category in it"},
 		{"archive: tar.gz", `own:1: "tar.gz" is no extension`},
 		{"image: .", `own:1: "." is no extension`},
 		{"image: ..jpg", `own:1: "..jpg" is no extension`},
@@ -97,7 +98,8 @@ func TestTheExtensionIsBehindTheLastDot(t *testing.T) {
 func TestAShortExtensionIsTheSameAsOneOfAnyLength(t *testing.T) {
 	piece := rapid.SampledFrom([]string{".", ".", "a", "B", "z", "Z", "@", "[", "`", "{", "1", " ", "\n", "\x01", "\x7f", "ä", "Ä", "\xff", "bcd", "HTML"})
 	rapid.Check(t, func(t *rapid.T) {
-		name := strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
+		begin := rapid.SampledFrom([]string{"", ".", "..", "a", "a."}).Draw(t, "begin")
+		name := begin + strings.Join(rapid.SliceOfN(piece, 0, 12).Draw(t, "pieces"), "")
 		want := string(extension([]byte(name), nil))
 		word, short := shortExtension([]byte(name))
 		if !short {

@@ -30,7 +30,7 @@ type Derived struct {
 	Setuid        stats.Use `json:"setuid_files"`
 	Setgid        stats.Use `json:"setgid_files"`
 	WorldWritable stats.Use `json:"world_writable_files"`
-	// Files whose owner has no name; null if names were not looked up.
+	// Files whose owner has no name; null if names were not all looked up.
 	WithoutOwner *stats.Use `json:"files_without_owner_name"`
 	WithoutGroup *stats.Use `json:"files_without_group_name"`
 }
@@ -47,8 +47,8 @@ func (s *Stats) Derived() Derived {
 		FileSizeInBlocksPerDepth: ratios(s.SizeInBlocksPerDepth, s.FilesPerDepth),
 		FilesPerDepth:            ratios(s.FilesPerDepth, s.DirsPerDepth),
 		Categories:               map[string]stats.Use{},
-		WithoutOwner:             nameless(&s.ByUID, s.UIDNames),
-		WithoutGroup:             nameless(&s.ByGID, s.GIDNames),
+		WithoutOwner:             nameless(&s.ByUID, s.UIDNames, s.NameErrors),
+		WithoutGroup:             nameless(&s.ByGID, s.GIDNames, s.GroupNameErrors),
 	}
 	category := func(name string, u stats.Use) {
 		if u.Count > 0 {
@@ -88,9 +88,10 @@ func (s *Stats) Derived() Derived {
 	return d
 }
 
-// nameless adds up the owners without a name; nil if no names were looked up.
-func nameless[K stats.Key](g *stats.GroupN[K], names Names[K]) *stats.Use {
-	if names == nil {
+// nameless adds up the owners without a name; nil if not all names were looked
+// up.
+func nameless[K stats.Key](g *stats.GroupN[K], names Names[K], failed stats.Counter) *stats.Use {
+	if _, over := g.Rest(); over || names == nil || failed > 0 {
 		return nil
 	}
 	all := new(stats.Use)

@@ -51,7 +51,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 
 // File is what lists keep of a file. Sizes are bytes.
 type File struct {
-	Size      int64        `json:"size"`
+	Size      int64        `json:"filesize"`
 	Allocated int64        `json:"allocated"`
 	UID       uint32       `json:"uid"`
 	GID       uint32       `json:"gid"`
@@ -74,9 +74,15 @@ func fileOf(st *walk.Stat, sid string) File {
 		Size: st.Size, Allocated: st.Allocated(), UID: st.UID, GID: st.GID, SID: sid,
 		Mode: modeOf(st.Mode), Links: st.Nlink, Inode: st.Ino,
 	}
-	f.Atime.See(st.Atime.Sec, st.Atime.Nsec)
-	f.Mtime.See(st.Mtime.Sec, st.Mtime.Nsec)
-	f.Ctime.See(st.Ctime.Sec, st.Ctime.Nsec)
+	for _, t := range []struct {
+		field walk.Fields
+		at    walk.Time
+		into  *stats.Latest
+	}{{walk.FieldAtime, st.Atime, &f.Atime}, {walk.FieldMtime, st.Mtime, &f.Mtime}, {walk.FieldCtime, st.Ctime, &f.Ctime}} {
+		if st.Known&t.field != 0 {
+			t.into.See(t.at.Sec, t.at.Nsec)
+		}
+	}
 	if born(st) {
 		f.Btime.See(st.Btime.Sec, st.Btime.Nsec)
 	}

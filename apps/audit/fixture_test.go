@@ -151,7 +151,7 @@ func (f *fixture) ages() {
 func (f *fixture) extensions() {
 	f.dir("extensions")
 	for i, name := range []string{
-		"noext", "README", ".profile", "..twodots", "...", "..a.b", ".hidden.TXT", "trailing.", "two.tar.gz", "two..dots", ".a.", "a..",
+		"noext", "README", ".profile", "..twodots", "x.twodots", "...", "..a.b", ".hidden.TXT", "trailing.", "two.tar.gz", "two..dots", ".a.", "a..",
 		"A.JPG", "b.jpg", "c.JpG", "d.jpg ", "e. jpg", "x.ÄÖ", "x.äö", "y.ÄÖ", "x.İ", "x.K", "x.\xff\xfe", "x.A\xffB", "x.\xc3", "x.other", "y.OTHER",
 		"x.\"quoted\"", "x.\"other\"", "x.\"", "x.\\xff", "x.<b>", "x.=1", "x.new\nline", "x.\x1b[31m", "x." + strings.Repeat("long", 60), "x.9", "x.10", "x.(none)",
 		"a.mp3", "a.zip", "a.pdf", "a.csv", "a.sh", "a.go", "a.mkv", "a.exe", "a.C", "a.R", "a.h", "a.tar.xz",

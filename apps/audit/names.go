@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -10,9 +11,9 @@ import (
 	"github.com/hydrawalk/hydra/stats"
 )
 
-// lookupTime bounds how long the names of owners are waited for: a directory
-// service may hang.
-const lookupTime = time.Minute
+// lookupTime bounds how long the names of owners, and those of groups, are waited
+// for: a directory service may hang.
+const lookupTime = 30 * time.Second
 
 // Names are the names of owners. They are looked up at the end; nil if they were
 // not.
@@ -41,23 +42,33 @@ func (n *Names[K]) MergeValue(from stats.Value) error {
 
 var errNotNames = errors.New("something else does not merge with names")
 
-// lookUp finds the names of all owners in r.
+// lookUp finds the names of all owners in r. Names that could not be asked for
+// are said in r, for they are not the same as none.
 func lookUp(ctx context.Context, r *hydra.Result[Stats]) {
 	began := time.Now()
+	s := r.Stats
+	s.UIDNames = named(ctx, r, "owners", &s.ByUID, &s.NameErrors, owner.Users)
+	s.GIDNames = named(ctx, r, "groups", &s.ByGID, &s.GroupNameErrors, owner.Groups)
+	s.SIDNames = named(ctx, r, "security identifiers", &s.BySID, &s.NameErrors, owner.SIDs)
+	s.TimeOwnerLookup.Add(time.Since(began))
+}
+
+func named[K stats.Key](
+	ctx context.Context, r *hydra.Result[Stats], what string, g *stats.GroupN[K], failed *stats.Counter,
+	find func(context.Context, []K) (map[K]string, error),
+) Names[K] {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
-	s := r.Stats
-	var err error
-	if s.UIDNames, err = owner.Users(ctx, keys(&s.ByUID)); err != nil {
-		r.Log.Warn("names of owners were not all found", "err", err)
+	names, err := find(ctx, keys(g))
+	if err != nil {
+		failed.Inc()
+		r.Log.Warn("the names of "+what+" were not all found", "err", err)
 	}
-	if s.GIDNames, err = owner.Groups(ctx, keys(&s.ByGID)); err != nil {
-		r.Log.Warn("names of groups were not all found", "err", err)
+	out := Names[K]{}
+	for id, name := range names {
+		out[id] = strings.ToValidUTF8(name, "\uFFFD")
 	}
-	if s.SIDNames, err = owner.SIDs(ctx, keys(&s.BySID)); err != nil {
-		r.Log.Warn("names of security identifiers were not all found", "err", err)
-	}
-	s.TimeOwnerLookup.Add(time.Since(began))
+	return out
 }
 
 func keys[K stats.Key](g *stats.GroupN[K]) []K {

@@ -82,17 +82,22 @@ func (p *partition) newStats() *Stats { return newStatsWithin(p.limits, p.settin
 func (p *partition) check(roots []string, o *walk.Options) {
 	p.t.Helper()
 	whole := p.newStats()
-	one := newAuditor(whole, &p.settings, func() error { return nil }, nil)
+	one := newAuditor(whole, &p.settings, nil, nil)
 	p.walk(roots, one, o)
 	want := p.encode(whole)
 
 	for range 1 + p.rng.IntN(4) {
 		s := p.newStats()
-		commit := func() error {
-			if err := stats.Merge(p.sums[p.rng.IntN(len(p.sums))], s); err != nil {
+		commit := func(look func(*Stats)) error {
+			sum := p.sums[p.rng.IntN(len(p.sums))]
+			if err := stats.Merge(sum, s); err != nil {
 				return err
 			}
-			return stats.Reset(s)
+			if err := stats.Reset(s); err != nil {
+				return err
+			}
+			look(sum)
+			return nil
 		}
 		p.auditors = append(p.auditors, newAuditor(s, &p.settings, commit, nil))
 	}

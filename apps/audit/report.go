@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -22,14 +23,11 @@ var reports = []hydra.Report[Settings, Stats]{
 	{Ends: ".xlsx", What: "a workbook", Write: func(w io.Writer, r *hydra.Result[Stats], c Settings) error {
 		return report.Excel(w, document(r, &c))
 	}},
-	{Ends: ".csv", What: "one table, by --table; without it a zip of all", Write: writeCSV, Check: checkTable},
+	{Ends: ".csv", What: "one table, by --table; without it a zip of all", Write: writeCSV},
 	{Ends: ".zip", What: "a zip of all tables as CSV", Write: func(w io.Writer, r *hydra.Result[Stats], c Settings) error {
 		return report.Archive(w, document(r, &c))
 	}},
 	{Ends: ".json", What: "all numbers, for a program", Write: writeJSON},
-	{Ends: ".txt", What: "what is printed", Write: func(w io.Writer, r *hydra.Result[Stats], _ Settings) error {
-		return summarize(w, r)
-	}},
 }
 
 func writeJSON(w io.Writer, r *hydra.Result[Stats], _ Settings) error {
@@ -56,22 +54,30 @@ func writeCSV(w io.Writer, r *hydra.Result[Stats], c Settings) error {
 			return report.CSV(w, &d.Tables[i])
 		}
 	}
-	return checkTable(c)
+	return unknownTable(d, c.table)
 }
 
-// checkTable tells whether there is the table that was asked for.
-func checkTable(c Settings) error {
+func unknownTable(d *report.Document, key string) error {
+	var keys []string
+	for _, t := range d.Tables {
+		keys = append(keys, t.Key)
+	}
+	return fmt.Errorf("there is no table %q, only %s", key, strings.Join(keys, ", "))
+}
+
+// checkReports tells whether the table that was asked for can be written.
+func checkReports(names []string, c Settings) error {
 	if c.table == "" {
 		return nil
 	}
-	var keys []string
-	for _, t := range document(&hydra.Result[Stats]{Stats: newStats(c)}, &c).Tables {
-		if t.Key == c.table {
-			return nil
-		}
-		keys = append(keys, t.Key)
+	d := document(&hydra.Result[Stats]{Stats: newStats(c)}, &c)
+	if !slices.ContainsFunc(d.Tables, func(t report.Table) bool { return t.Key == c.table }) {
+		return unknownTable(d, c.table)
 	}
-	return fmt.Errorf("there is no table %q, only %s", c.table, strings.Join(keys, ", "))
+	if !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".csv") }) {
+		return errors.New("--table is for a --report whose name ends with .csv")
+	}
+	return nil
 }
 
 // document is a result as tables.
@@ -85,6 +91,9 @@ func document(r *hydra.Result[Stats], c *Settings) *report.Document {
 		Tiles:    v.tiles(),
 		TreeNote: v.treeNote(),
 		Tables:   v.tables(),
+		First: []string{
+			"use_by_directory", "use_by_uid", "use_by_sid", "use_by_gid", "top_files", "file_ages", "use_by_mtime", "file_categories", "file_extensions", "file_sizes",
+		},
 	}
 	if r.Stats.Tree.Len() > 0 {
 		d.Tree = v.tree()
@@ -115,8 +124,12 @@ func (v *view) paths(most int) string {
 
 // warnings say what is missing from the numbers.
 func (v *view) warnings() []string {
+	var all []string
+	if s := v.Stats; s.NameErrors > 0 || s.GroupNameErrors > 0 {
+		all = append(all, "The names of owners or groups could not all be looked up: some are shown by number, and files without an owner are not counted.")
+	}
 	if v.IsComplete() || v.App == "" {
-		return nil
+		return all
 	}
 	text := "Not complete: the numbers do not cover all of it."
 	if v.Reason != "" {
@@ -128,7 +141,7 @@ func (v *view) warnings() []string {
 	if n := v.Walked.Errors; n > 0 {
 		text += fmt.Sprintf(" There were %s, see Errors.", plural(n, "error", "errors"))
 	}
-	return []string{text}
+	return append([]string{text}, all...)
 }
 
 func plural(n int64, one, many string) string {
@@ -145,7 +158,7 @@ func (v *view) tiles() []report.Tile {
 		{Label: "Directories", Value: t.ProcessedDirs, Note: fmt.Sprintf("%s empty, deepest %d", humanize.Comma(int64(s.EmptyDirs)), s.MaxDepth)},
 		{Label: "Size", Value: report.Bytes(s.Size), Note: "average file " + report.Size(int64(v.derived.FileSize))},
 		{Label: "Allocated", Value: report.Bytes(s.Allocated), Note: "on disk"},
-		{Label: "Size, hard links once", Value: report.Bytes(v.derived.Unique.Bytes), Note: plural(v.derived.Linked.Count, "name shares its file", "names share files")},
+		{Label: "Allocated, each file once", Value: report.Bytes(v.derived.Unique.Allocated), Note: plural(v.derived.Linked.Count, "name is a hard link", "names are hard links")},
 		{Label: "Owners", Value: int64(s.ByUID.Len() + s.BySID.Len()), Note: plural(int64(s.ByGID.Len()), "group", "groups")},
 	}
 	if s.MtimeAges.Count() > 0 {
@@ -211,10 +224,15 @@ func (v *view) tree() *report.Node {
 				if parent == up {
 					break
 				}
-				if p := nodes[parent]; p != nil {
-					above, name = p, strings.TrimLeft(path[len(parent):], separators)
+				for _, parent := range []string{parent, up[:len(parent)+1]} { // the root of a volume ends with a separator
+					if p := nodes[parent]; p != nil && parent != path {
+						above, name = p, strings.TrimLeft(path[len(parent):], separators)
+					}
 				}
 				up = parent
+			}
+			if top := nodes["."]; above == all && depth > 0 && top != nil {
+				above = top // its name is not in paths
 			}
 			n.Name = report.Path(name)
 			above.Children = append(above.Children, n)

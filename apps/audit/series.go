@@ -49,6 +49,7 @@ func (a *auditor) join(e *walk.Entry, st *walk.Stat) {
 		a.enter(k.dir)
 	}
 	s, now := a.stats, &a.series
+	owners := s.ByUID.Len() + s.ByGID.Len() + s.BySID.Len() + s.ByLinks.Len()
 	*now = series{kind: k}
 	if k.known&walk.FieldUID != 0 {
 		now.byUID, now.topUID = s.ByUID.At(k.uid, ""), s.TopByUID.At(k.uid)
@@ -63,10 +64,11 @@ func (a *auditor) join(e *walk.Entry, st *walk.Stat) {
 		now.mode = modeOf(k.mode)
 		now.byMode = s.ByMode.At(now.mode, "")
 	}
-	if k.known&walk.FieldNlink != 0 {
-		now.byLinks = s.ByLinks.At(max(k.links, 1), "")
+	if k.known&walk.FieldNlink == 0 {
+		k.links = 1
 	}
-	a.held++
+	now.byLinks = s.ByLinks.At(max(k.links, 1), "")
+	a.held += s.ByUID.Len() + s.ByGID.Len() + s.BySID.Len() + s.ByLinks.Len() - owners
 }
 
 // settle counts the files of the current series, and begins it anew.

@@ -38,8 +38,8 @@ type Stats struct {
 	DepthTotal   stats.Counter `json:"dir_depth_total"`   // sum of the depths of directories
 	ParentDirs   stats.Counter `json:"parent_dirs_total"` // directories with a subdirectory
 	EmptyDirs    stats.Counter `json:"empty_dirs"`        // directories that list nothing
-	Symlinks     stats.Counter `json:"symlink_files"`     // wherever they lead
-	SymlinksDirs stats.Counter `json:"symlink_dirs"`      // 0: targets are not looked at
+	Symlinks     stats.Counter `json:"symlink_files"`     // those that are not known to lead to a directory
+	SymlinksDirs stats.Counter `json:"symlink_dirs"`      // 0 unless targets were looked at
 	Fifos        stats.Counter `json:"fifo_files"`
 	Sockets      stats.Counter `json:"socket_files"`
 	BlockDevices stats.Counter `json:"block_device_files"`
@@ -80,6 +80,9 @@ type Stats struct {
 
 	WorldWritableDirs          stats.Counter `json:"world_writable_dirs"`
 	WorldWritableDirsNotSticky stats.Counter `json:"world_writable_dirs_not_sticky"` // where everybody can remove others' files
+
+	NameErrors      stats.Counter `json:"error_owner_names"` // lookups that failed
+	GroupNameErrors stats.Counter `json:"error_group_names"`
 
 	UIDNames Names[uint32] `json:"uid_names"` // null if they were not looked up
 	GIDNames Names[uint32] `json:"gid_names"`

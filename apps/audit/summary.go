@@ -9,11 +9,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/stats"
+	"golang.org/x/text/width"
 )
 
 // summarize writes the statistics for people, at most 80 columns wide.
@@ -24,7 +27,7 @@ func summarize(w io.Writer, r *hydra.Result[Stats]) error {
 	if files := r.Stats.Files(); files > 0 {
 		t.bins("File size", &r.Stats.BySize, func(i int) string { return sizeLabel(stats.SizeEdges, i) })
 		ages := r.Stats.ByMtime.Rows()
-		t.bins("Last change", &ages, ageLabel)
+		t.bins("Age by mtime", &ages, ageLabel)
 		t.categories()
 		t.owners()
 		t.directories()
@@ -62,7 +65,8 @@ func (t *text) counts() {
 		humanize.Comma(walked.ProcessedFiles), humanize.Comma(int64(s.MaxFiles)))
 	number("  sparse", s.Sparse.Count, fmt.Sprintf("%s that occupy %s", report.Size(s.Sparse.Bytes), report.Size(s.Sparse.Allocated)))
 	number("  hard links", t.derived.Linked.Count, "names that share their file with another name")
-	t.line("%-16s%15s", "Symbolic links", humanize.Comma(int64(s.Symlinks)))
+	t.line("%-16s%15s", "Symbolic links", humanize.Comma(int64(s.Symlinks+s.SymlinksDirs)))
+	number("  to directories", int64(s.SymlinksDirs), "")
 	number("Special files", int64(s.Fifos+s.Sockets+s.BlockDevices+s.CharDevices+s.OtherFiles), "devices, pipes, sockets")
 	number("Left out", walked.FilteredDirs+walked.FilteredFiles, fmt.Sprintf("%s of them directories", humanize.Comma(walked.FilteredDirs)))
 	number("Vanished", walked.VanishedDirs+walked.VanishedFiles, "removed while the audit ran")
@@ -72,14 +76,18 @@ func (t *text) counts() {
 // sizes says how large all is.
 func (t *text) sizes() {
 	s := t.Stats
+	if s.ReferenceTime.Time().Sub(t.Started).Abs() > time.Minute {
+		t.line("%-16s%15s   ages are counted to then, in UTC", "As of", s.ReferenceTime.Time().Format("2006-01-02 15:04"))
+	}
 	t.line("")
 	t.line("%-16s%15s   average file %s, median %s", "Size",
 		report.Size(int64(s.Size)), report.Size(int64(s.Size)/max(s.Files(), 1)), report.Size(s.Sizes.At(0.5)))
 	if runtime.GOOS != "windows" { // there it is not known
 		t.line("%-16s%15s   on disk, each name of a file counted", "Allocated", report.Size(int64(s.Allocated)))
 		if t.derived.Linked.Count > 0 {
-			t.line("%-16s%15s   on disk, hard links counted once", "  once", report.Size(t.derived.Unique.Allocated))
+			t.line("%-16s%15s   each file once, see --report", "  once", report.Size(t.derived.Unique.Allocated))
 		}
+		t.line("%-16s%15s   by the directories themselves", "  directories", report.Size(int64(s.AllocatedDirs)))
 	}
 	t.line("%-16s%15s   each file rounded up", "In "+report.Size(int64(s.BlockSize))+" blocks", report.Size(int64(s.SizeInBlocks)))
 }
@@ -133,10 +141,11 @@ func (t *text) whole() stats.Bin {
 
 func (t *text) categories() {
 	uses := t.derived.Categories
-	t.head("Kind")
-	for _, name := range slices.SortedFunc(maps.Keys(uses), func(a, b string) int {
+	names := slices.SortedFunc(maps.Keys(uses), func(a, b string) int {
 		return cmp.Or(cmp.Compare(uses[b].Bytes, uses[a].Bytes), cmp.Compare(a, b))
-	}) {
+	})
+	t.head("Kind")
+	for _, name := range names[:min(2*listed, len(names))] {
 		u := uses[name]
 		t.uses(clip(name, 13), stats.Bin{Count: u.Count, Bytes: u.Bytes}, t.whole())
 	}
@@ -172,25 +181,46 @@ func (t *text) more(n int, one, many string) {
 	}
 }
 
-// directories shows the largest at depth 1.
+// directories shows the largest at depth 1, or the paths if there are several.
 func (t *text) directories() {
 	tree := &t.Stats.Tree
-	if tree.Depth() < 1 {
+	depth := 1
+	if len(t.Paths) > 1 {
+		depth = 0
+	}
+	if depth > tree.Depth() {
+		return
+	}
+	if tree.LeftOut(depth) {
+		t.line("")
+		t.line("Of directories nothing is shown: more than %s are at depth %d.", humanize.Comma(maxTreeDirs), depth)
 		return
 	}
 	var all []dirRow
-	for path, u := range tree.All(1) {
-		all = append(all, dirRow{1, path, u})
+	rest := stats.DirUse{Files: t.Stats.Files(), Bytes: int64(t.Stats.Size), Allocated: int64(t.Stats.Allocated)}
+	for path, u := range tree.All(depth) {
+		all = append(all, dirRow{depth, path, u})
+		rest.Files -= u.Files
+		rest.Bytes -= u.Bytes
+		rest.Allocated -= u.Allocated
 	}
 	if len(all) == 0 {
 		return
 	}
+	if depth == 1 && rest.Files > 0 {
+		all = append(all, dirRow{depth, "", &rest})
+	}
 	slices.SortStableFunc(all, func(a, b dirRow) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	t.line("")
-	t.line("%13s %8s %-*s Directory", "Files", "Size", 6+barWidth, "")
+	t.line("%11s %9s %8s %-15s Directory", "Files", "Allocated", "Size", "")
+	const bar = 9
 	for _, d := range all[:min(2*listed, len(all))] {
-		part := fmt.Sprintf("%4s%% %s", report.Percent(d.Bytes, int64(t.Stats.Size)), report.Bar(d.Bytes, int64(t.Stats.Size), barWidth))
-		t.line("%13s %8s %-*s %s", humanize.Comma(d.Files), report.Size(d.Bytes), 6+barWidth, part, t.path(d.path, 35))
+		part := fmt.Sprintf("%4s%% %s", report.Percent(d.Bytes, int64(t.Stats.Size)), report.Bar(d.Bytes, int64(t.Stats.Size), bar))
+		name := "(files in the path itself)"
+		if d.path != "" {
+			name = t.path(d.path, 33)
+		}
+		t.line("%11s %9s %8s %-15s %s", humanize.Comma(d.Files), report.Size(d.Allocated), report.Size(d.Bytes), part, name)
 	}
 	if n := len(all) - 2*listed; n > 0 {
 		t.line("and %s: see --report", plural(int64(n), "more", "more"))
@@ -209,11 +239,34 @@ func (t *text) files() {
 
 // clip shortens text to columns; it drops its end.
 func clip(text string, columns int) string {
-	runes := []rune(report.Printable(text))
-	if len(runes) <= columns {
-		return string(runes)
+	text = report.Printable(text)
+	if wide(text) <= columns {
+		return text
 	}
-	return string(runes[:columns-1]) + "…"
+	n := 1 // for the mark
+	for i, r := range text {
+		if n += wideRune(r); n > columns {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
+// wide is the number of columns that text takes.
+func wide(text string) int {
+	n := 0
+	for _, r := range text {
+		n += wideRune(r)
+	}
+	return n
+}
+
+func wideRune(r rune) int {
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
 }
 
 // path is a path below the only root, or a whole one, in some columns.
@@ -229,9 +282,16 @@ func (t *text) path(path string, columns int) string {
 // clipPath shortens a path to columns: it drops its beginning, for the end tells
 // more.
 func clipPath(path string, columns int) string {
-	runes := []rune(report.Printable(path))
-	if len(runes) <= columns {
-		return string(runes)
+	text := report.Printable(path)
+	if wide(text) <= columns {
+		return text
 	}
-	return "…" + string(runes[len(runes)-columns+1:])
+	n := 1 // for the mark
+	for i := len(text); ; {
+		r, size := utf8.DecodeLastRuneInString(text[:i])
+		if n += wideRune(r); n > columns {
+			return "…" + text[i:]
+		}
+		i -= size
+	}
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra/internal/report"
@@ -76,31 +76,31 @@ func (v *view) summary() report.Table {
 		}
 		add("Path", report.Path(p), "")
 	}
-	add("State", string(v.State), v.Reason)
-	add("Complete", v.completeness(), plural(t.Errors, "error", "errors"))
+	add("Result", v.completeness(), cmp.Or(v.Reason, plural(t.Errors, "error", "errors")))
 	add("Started", v.Started.UTC(), "UTC")
-	add("Took", report.Seconds(v.Wall().Seconds()), fmt.Sprintf("seconds, with %s", plural(int64(v.Workers), "worker", "workers")))
+	add("Took", report.Seconds(v.Wall().Seconds()), "with "+plural(int64(v.Workers), "worker", "workers"))
 	add("Ages are those at", s.ReferenceTime.Time(), "UTC")
 	add("Files", t.ProcessedFiles, "regular ones, each name counted")
 	add("Directories", t.ProcessedDirs, "the paths themselves among them")
 	add("Empty directories", int64(s.EmptyDirs), "")
 	add("Symbolic links", int64(s.Symlinks), "not followed")
+	add("Symbolic links to directories", int64(s.SymlinksDirs), "told apart with --resolve-symlinks only")
 	add("Fifos", int64(s.Fifos), "")
 	add("Sockets", int64(s.Sockets), "")
 	add("Block devices", int64(s.BlockDevices), "")
 	add("Character devices", int64(s.CharDevices), "")
 	add("Other files", int64(s.OtherFiles), "of no known type")
-	add("Size", report.Bytes(s.Size), "bytes of all files")
-	add("Allocated", report.Bytes(s.Allocated), "bytes on disk, of all files")
-	add("Allocated by directories", report.Bytes(s.AllocatedDirs), "bytes on disk, by the directories themselves")
-	add("Size in blocks", report.Bytes(s.SizeInBlocks), "bytes, each file rounded up to "+report.Size(int64(s.BlockSize)))
-	add("Files, hard links once", d.Unique.Count, "inodes")
-	add("Size, hard links once", report.Bytes(d.Unique.Bytes), "bytes")
-	add("Allocated, hard links once", report.Bytes(d.Unique.Allocated), "bytes on disk")
+	add("Size", report.Bytes(s.Size), "of all files")
+	add("Allocated", report.Bytes(s.Allocated), "on disk, by all files")
+	add("Allocated by directories", report.Bytes(s.AllocatedDirs), "on disk, by the directories themselves")
+	add("Size in blocks", report.Bytes(s.SizeInBlocks), "each file rounded up to "+report.Size(int64(s.BlockSize)))
+	add("Files, each once", d.Unique.Count, "a file with names elsewhere counts in part, see Hard links")
+	add("Size, each file once", report.Bytes(d.Unique.Bytes), "")
+	add("Allocated, each file once", report.Bytes(d.Unique.Allocated), "on disk")
 	add("Sparse files", s.Sparse.Count, "that occupy less than their size")
-	add("Average file size", d.FileSize, "bytes")
-	add("Average size in blocks", d.FileSizeInBlocks, "bytes")
-	add("Median file size", report.Bytes(s.Sizes.At(0.5)), "bytes, at most 1 % off")
+	add("Average file size", average(d.FileSize), "")
+	add("Average size in blocks", average(d.FileSizeInBlocks), "")
+	add("Median file size", report.Bytes(s.Sizes.At(0.5)), "at most 1 % off")
 	add("Deepest directory", int64(s.MaxDepth), "a path that was given has depth 0")
 	add("Average depth", d.Depth, "of directories")
 	add("Average width", d.Width, "subdirectories of a directory that has any")
@@ -132,7 +132,7 @@ func (v *view) directoryDetails() report.Table {
 		n, dirs, size, blocks := at(s.FilesPerDepth, depth), at(s.DirsPerDepth, depth), at(s.SizePerDepth, depth), at(s.SizeInBlocksPerDepth, depth)
 		list = append(list, []any{
 			int64(depth), dirs, n, report.Bytes(size), report.Bytes(blocks),
-			ratio(size, n), ratio(blocks, n), ratio(n, dirs), at(s.MaxFilesPerDepth, depth),
+			average(ratio(size, n)), average(ratio(blocks, n)), ratio(n, dirs), at(s.MaxFilesPerDepth, depth),
 		})
 	}
 	return report.Table{
@@ -145,7 +145,7 @@ func (v *view) directoryDetails() report.Table {
 		},
 		Rows: rows(list),
 		Charts: []report.Chart{{
-			Title: "Size and files by depth", Labels: 0, XTitle: "Depth", YTitle: "Size", Y2Title: "Files",
+			Title: "Size and files by depth", Labels: 0, Most: 60, XTitle: "Depth", YTitle: "Size", Y2Title: "Files",
 			Series: []report.Series{{Column: 3}, {Column: 2, Line: true, Second: true}},
 		}},
 	}
@@ -300,6 +300,9 @@ func extensionLabel(ext string) string {
 	return ext
 }
 
+// average is an average size, to the byte.
+func average(bytes float64) report.Bytes { return report.Bytes(math.Round(bytes)) }
+
 // useCells are files, their share, size, its share, and what is allocated.
 func (v *view) useCells(u stats.Use) []any {
 	return []any{u.Count, share(u.Count, v.files), report.Bytes(u.Bytes), share(u.Bytes, int64(v.Stats.Size)), report.Bytes(u.Allocated)}
@@ -315,7 +318,7 @@ func (v *view) categories() report.Table {
 	}
 	return report.Table{
 		Name: "File categories", Key: "file_categories",
-		Note: "By the extension of the name; Category definition has the table.",
+		Note: "By the extension of the name. The table of categories is in the workbook and in CSV.",
 		Columns: []report.Column{
 			{Title: "Category", Key: "category", Width: 14},
 			files("Files", "files"), shareColumn("Share of files", "files_share"), bytesColumn("Size", "bytes"), shareColumn("Share of size", "bytes_share"), bytesColumn("Allocated", "allocated_bytes"),
@@ -355,8 +358,12 @@ func (v *view) errors() report.Table {
 	note := "There were none."
 	if v.Walked.Errors > 0 {
 		note = plural(v.Walked.Errors, "error", "errors") + " in all."
-		if len(v.Errors) == 1000 {
-			note += " The 1,000 smallest by path are listed; --errors FILE keeps all."
+		var listed int64
+		for _, e := range v.Errors {
+			listed += e.Count
+		}
+		if listed < v.Walked.Errors {
+			note += fmt.Sprintf(" The first %s by path are listed; --errors FILE keeps all.", humanize.Comma(listed))
 		}
 	}
 	return report.Table{
@@ -374,12 +381,12 @@ func (v *view) errors() report.Table {
 
 func (v *view) hardLinks() report.Table {
 	d := &v.derived
-	note := fmt.Sprintf("Of %s, %s share their file with another. What is counted of them is divided by the number of links, so it is right in total, and of one file with names elsewhere only in part.",
+	note := fmt.Sprintf("Of %s, %s share their file with another. What is counted of them is divided by the number of links: a file all of whose names were audited counts once, one with names elsewhere in part.",
 		plural(v.files, "name", "names"), humanize.Comma(d.Linked.Count))
 	var list [][]any
 	for links, g := range v.Stats.ByLinks.All {
 		list = append(list, []any{
-			int64(links), g.Count, divide(g.Count, links), report.Bytes(g.Bytes), report.Bytes(divide(g.Bytes, links)), report.Bytes(divide(g.Allocated, links)),
+			report.ID(links), g.Count, divide(g.Count, links), report.Bytes(g.Bytes), report.Bytes(divide(g.Bytes, links)), report.Bytes(divide(g.Allocated, links)),
 		})
 	}
 	if rest, over := v.Stats.ByLinks.Rest(); over {
@@ -420,7 +427,7 @@ func (v *view) quantiles() report.Table {
 func sizeLabel(edges []int64, i int) string {
 	switch {
 	case i == len(edges):
-		return "over " + strings.ReplaceAll(report.Size(edges[i-1]), " ", "")
+		return "over " + report.Size(edges[i-1])
 	case edges[i] == 0:
 		return "empty"
 	}

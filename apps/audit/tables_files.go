@@ -53,7 +53,7 @@ func (v *view) fileCells(path string, f *File) []any {
 		report.Path(path), report.Bytes(f.Size), report.Bytes(f.Allocated),
 		owner, nameOf(v.Stats.GIDNames)(f.GID), f.Mode.String(),
 		f.Mtime.Time(), f.Atime.Time(), f.Ctime.Time(), f.Btime.Time(),
-		report.ID(f.UID), report.ID(f.GID), sid, int64(f.Links), report.ID(f.Inode),
+		report.ID(f.UID), report.ID(f.GID), sid, report.ID(f.Links), report.ID(f.Inode),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func (w *truth) tables() map[string]table {
 
 	var rows [][]any
 	for depth, p := range w.perDepth() {
-		rows = append(rows, []any{int64(depth), p.dirs, p.files, p.bytes, p.blocks, ratio(p.bytes, p.files), ratio(p.blocks, p.files), ratio(p.files, p.dirs), p.most})
+		rows = append(rows, []any{int64(depth), p.dirs, p.files, p.bytes, p.blocks, whole(ratio(p.bytes, p.files)), whole(ratio(p.blocks, p.files)), ratio(p.files, p.dirs), p.most})
 	}
 	fill("directory_details", rows)
 
@@ -212,7 +213,7 @@ var timesOf = map[string]func(*truthFile) time.Time{"atime": atimeOf, "mtime": m
 
 var (
 	sizeLabels = []string{"empty", "<= 1 KiB", "<= 4 KiB", "<= 8 KiB", "<= 16 KiB", "<= 32 KiB", "<= 64 KiB", "<= 128 KiB",
-		"<= 1 MiB", "<= 10 MiB", "<= 100 MiB", "<= 1 GiB", "<= 10 GiB", "<= 100 GiB", "<= 1 TiB", "over 1TiB"}
+		"<= 1 MiB", "<= 10 MiB", "<= 100 MiB", "<= 1 GiB", "<= 10 GiB", "<= 100 GiB", "<= 1 TiB", "over 1 TiB"}
 	ageLabels = []string{"in the future", "<= 1 minute", "<= 1 hour", "<= 1 day", "<= 2 days", "<= 7 days", "<= 30 days", "<= 60 days", "<= 90 days", "<= 180 days",
 		"<= 1 year", "<= 2 years", "<= 3 years", "<= 4 years", "<= 5 years", "<= 10 years", "older"}
 )
@@ -270,12 +271,12 @@ func (w *truth) summaryRows() [][]any {
 		rows = append(rows, []any{"Path", pathCell(root)})
 	}
 	rows = append(rows, [][]any{
-		{"State", "complete"}, {"Complete", "complete"}, {"Started", anything{}}, {"Took", anything{}}, {"Ages are those at", w.asOf},
-		{"Files", of("processed_files")}, {"Directories", of("processed_dirs")}, {"Empty directories", of("empty_dirs")}, {"Symbolic links", of("symlink_files")},
+		{"Result", "complete"}, {"Started", anything{}}, {"Took", anything{}}, {"Ages are those at", w.asOf},
+		{"Files", of("processed_files")}, {"Directories", of("processed_dirs")}, {"Empty directories", of("empty_dirs")}, {"Symbolic links", of("symlink_files")}, {"Symbolic links to directories", of("symlink_dirs")},
 		{"Fifos", of("fifo_files")}, {"Sockets", of("socket_files")}, {"Block devices", of("block_device_files")}, {"Character devices", of("char_device_files")},
 		{"Other files", of("other_files")}, {"Size", of("file_size_total")}, {"Allocated", of("allocated_total")}, {"Allocated by directories", of("allocated_dirs_total")},
-		{"Size in blocks", of("file_size_block_total")}, {"Files, hard links once", unique.count}, {"Size, hard links once", unique.bytes}, {"Allocated, hard links once", unique.allocated},
-		{"Sparse files", w.useOf(isSparse).count}, {"Average file size", n["average_file_size"]}, {"Average size in blocks", n["average_file_size_block"]}, {"Median file size", median},
+		{"Size in blocks", of("file_size_block_total")}, {"Files, each once", unique.count}, {"Size, each file once", unique.bytes}, {"Allocated, each file once", unique.allocated},
+		{"Sparse files", w.useOf(isSparse).count}, {"Average file size", whole(n["average_file_size"])}, {"Average size in blocks", whole(n["average_file_size_block"])}, {"Median file size", median},
 		{"Deepest directory", of("max_dir_depth")}, {"Average depth", n["average_directory_depth"]}, {"Average width", n["average_directory_width"]},
 		{"Most subdirectories", of("max_dir_width")}, {"Most files", of("max_files_in_dir")},
 		{"Left out directories", int64(0)}, {"Left out files", int64(0)}, {"Vanished directories", int64(0)}, {"Vanished files", int64(0)}, {"Failed directories", int64(0)}, {"Failed files", int64(0)},
@@ -388,3 +389,6 @@ func shown(text string) string {
 	}
 	return text
 }
+
+// whole is an average as a table has it, rounded to bytes.
+func whole(average any) int64 { return int64(math.Floor(average.(float64) + 0.5)) }

@@ -39,6 +39,7 @@ type truthOptions struct {
 	treeDepth  int
 	top        int
 	categories map[string]string // by extension
+	resolve    bool              // look where symbolic links lead
 }
 
 type truthFile struct {
@@ -123,7 +124,11 @@ func (w *truth) read(path string, above []string) error {
 		}
 		w.files = append(w.files, f)
 	case syscall.S_IFLNK:
-		w.kinds["symlink_files"]++
+		kind := "symlink_files"
+		if info, err := os.Stat(path); w.resolve && err == nil && info.IsDir() {
+			kind = "symlink_dirs"
+		}
+		w.kinds[kind]++
 	case syscall.S_IFIFO:
 		w.kinds["fifo_files"]++
 	case syscall.S_IFSOCK:
@@ -371,7 +376,7 @@ func timeJSON(t time.Time) any {
 func (f *truthFile) json() object {
 	o := pathJSON(f.path)
 	for name, v := range (object{
-		"size": f.size, "allocated": f.allocated, "uid": f.uid, "gid": f.gid, "perm": fmt.Sprintf("%04o", f.perm), "links": f.links, "inode": f.inode,
+		"filesize": f.size, "allocated": f.allocated, "uid": f.uid, "gid": f.gid, "perm": fmt.Sprintf("%04o", f.perm), "links": f.links, "inode": f.inode,
 		"atime": timeJSON(f.atime), "mtime": timeJSON(f.mtime), "ctime": timeJSON(f.ctime), "btime": timeJSON(f.btime),
 	}) {
 		o[name] = v
@@ -602,12 +607,12 @@ func (w *truth) numbers() object {
 	n := object{}
 	// What every application counts.
 	skipped := int64(0)
-	for _, kind := range []string{"symlink_files", "fifo_files", "socket_files", "block_device_files", "char_device_files", "other_files"} {
+	for _, kind := range []string{"symlink_files", "symlink_dirs", "fifo_files", "socket_files", "block_device_files", "char_device_files", "other_files"} {
 		n[kind] = w.kinds[kind]
 		skipped += w.kinds[kind]
 	}
 	n["processed_files"], n["processed_dirs"], n["skipped_files"] = len(w.files), len(w.dirs), skipped
-	for _, nothing := range []string{"filtered_dirs", "filtered_files", "failed_files", "queued_dirs", "queued_files", "error_stat_dirs", "error_stat_files", "symlink_dirs"} {
+	for _, nothing := range []string{"filtered_dirs", "filtered_files", "failed_files", "queued_dirs", "queued_files", "error_stat_dirs", "error_stat_files", "error_owner_names", "error_group_names"} {
 		n[nothing] = 0
 	}
 	n["num_clients"], n["work_paths"], n["block_size"], n["reference_time"] = 1, len(w.roots), w.block, timeJSON(w.asOf)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os/exec"
 	"os/user"
 	"slices"
@@ -88,15 +89,11 @@ func ask(ctx context.Context, getent, database string, ids []uint32, found map[u
 		cmd := exec.CommandContext(ctx, getent, append(args, "0")...)
 		// Something else may hold its output open when it is killed.
 		cmd.WaitDelay = time.Second
-		said := &entries{names: map[uint32]string{}}
+		said := &entries{wanted: wanted, names: map[uint32]string{}}
 		cmd.Stdout = said
 		err := cmd.Run()
-		for id, name := range said.names {
-			if wanted[id] { // a user may be called 1000, and have another id
-				found[id] = name
-			}
-		}
-		_, all := said.names[0]
+		maps.Copy(found, said.names)
+		all := said.root
 		exit, exited := errors.AsType[*exec.ExitError](err)
 		switch {
 		case err == nil:
@@ -123,8 +120,10 @@ func ask(ctx context.Context, getent, database string, ids []uint32, found map[u
 
 // entries is a writer of lines as they are in /etc/passwd and /etc/group.
 type entries struct {
-	names map[uint32]string // by id
-	line  []byte            // the begin of one that has not ended
+	wanted map[uint32]bool
+	names  map[uint32]string // by id, of those that are wanted
+	root   bool              // 0 came back
+	line   []byte            // the begin of one that has not ended
 }
 
 func (e *entries) Write(p []byte) (int, error) {
@@ -151,7 +150,8 @@ func (e *entries) add(line []byte) {
 	if err != nil || len(fields[0]) == 0 {
 		return
 	}
-	if _, ok := e.names[uint32(id)]; !ok {
+	e.root = e.root || id == 0
+	if _, twice := e.names[uint32(id)]; !twice && e.wanted[uint32(id)] { // a user may be called 1000, and have another id
 		e.names[uint32(id)] = string(fields[0])
 	}
 }

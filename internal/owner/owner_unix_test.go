@@ -107,7 +107,7 @@ func TestAnEntryIsTheSameInOneWriteAndInMany(t *testing.T) {
 	const said = "ann:x:1:100:Ann:/home/ann:/bin/sh\n\nbob:x:2\nc"
 	want := map[uint32]string{1: "ann", 2: "bob"}
 	for size := 1; size <= len(said); size++ {
-		e := &entries{names: map[uint32]string{}}
+		e := &entries{wanted: map[uint32]bool{1: true, 2: true}, names: map[uint32]string{}}
 		for rest := said; rest != ""; {
 			n, err := io.WriteString(e, rest[:min(size, len(rest))])
 			if err != nil {
@@ -124,7 +124,7 @@ func FuzzEntries(f *testing.F) {
 	f.Add("\xff:\x00:4294967295\n::\n", 1)
 	f.Add(strings.Repeat("a", maxLine-4)+":x:77:\n", maxLine)
 	f.Fuzz(func(t *testing.T, said string, size int) {
-		e := &entries{names: map[uint32]string{}}
+		e := &entries{wanted: map[uint32]bool{1: true, 2: true, 77: true, 4294967295: true}, names: map[uint32]string{}}
 		for p := []byte(said); len(p) > 0; {
 			n := min(max(size, 1), len(p))
 			if got, err := e.Write(p[:n]); got != n || err != nil {
@@ -136,6 +136,9 @@ func FuzzEntries(f *testing.F) {
 			t.Errorf("%d bytes of a line are held", len(e.line))
 		}
 		for id, name := range e.names {
+			if !e.wanted[id] {
+				t.Errorf("%d was not asked for", id)
+			}
 			if name == "" || strings.ContainsAny(name, ":\n") || !strings.Contains("\n"+said, "\n"+name+":") {
 				t.Errorf("%d is %q", id, name)
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,8 +95,8 @@ func newPage(d *Document) (*page, error) {
 	for _, t := range d.Tiles {
 		p.Tiles = append(p.Tiles, pageTile{prose(t.Label), newPageCell(t.Value), prose(t.Note)})
 	}
-	for i := range d.Tables {
-		if s := newPageSection(&d.Tables[i]); s != nil {
+	for _, t := range pageOrder(d) {
+		if s := newPageSection(t); s != nil {
 			p.Sections = append(p.Sections, *s)
 		}
 	}
@@ -110,6 +111,22 @@ func newPage(d *Document) (*page, error) {
 	p.Scripts = append(p.Scripts, template.JS(pageFile("page.js")))
 	p.Policy = policy(string(p.Style), p.Scripts)
 	return p, nil
+}
+
+// pageOrder is the tables of d in the order of a page.
+func pageOrder(d *Document) []*Table {
+	place := func(t *Table) int {
+		if i := slices.Index(d.First, t.Key); i >= 0 {
+			return i
+		}
+		return len(d.First)
+	}
+	var tables []*Table
+	for i := range d.Tables {
+		tables = append(tables, &d.Tables[i])
+	}
+	slices.SortStableFunc(tables, func(a, b *Table) int { return place(a) - place(b) })
+	return tables
 }
 
 // policy is the Content-Security-Policy: what is written into the page may run,

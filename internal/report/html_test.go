@@ -359,3 +359,13 @@ func TestVendoredScriptIsWhatItsReadmeSays(t *testing.T) {
 		t.Errorf("no licence: %v", err)
 	}
 }
+
+func TestAPageBeginsWithTheTablesThatComeFirst(t *testing.T) {
+	var keys []string
+	for _, table := range pageOrder(sample()) {
+		keys = append(keys, table.Key)
+	}
+	if want := []string{"use_by_uid", "file_sizes", "summary", "file_ages", "top_files", "use_by_sid"}; !slices.Equal(keys, want) {
+		t.Errorf("%q, want %q", keys, want)
+	}
+}

@@ -20,6 +20,9 @@ type Document struct {
 	Tree     *Node     // use by directory; nil if it is not known
 	TreeNote string    // what of the tree is left out, if anything is
 	Tables   []Table
+	// First are the keys of the tables that a page begins with; the others
+	// follow in their order.
+	First []string
 }
 
 // Tile is one of the numbers that are shown first.
