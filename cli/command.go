@@ -99,7 +99,7 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 		return fmt.Errorf("--output: %w", err)
 	}
 	if err := c.prepareReports(runner); err != nil {
-		return fmt.Errorf("--report: %w", err)
+		return err
 	}
 	o, err := c.options()
 	if err != nil {

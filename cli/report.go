@@ -62,10 +62,10 @@ func (c *call) prepareReports(runner hydra.Runner) error {
 	for _, name := range c.reportFiles {
 		t := &target{name: name}
 		if err := t.probe(name); err != nil {
-			return err
+			return fmt.Errorf("--report: %w", err)
 		}
 		if take(t.path) && !t.direct {
-			return fmt.Errorf("%s is used for something else too", name)
+			return fmt.Errorf("--report: %s is used for something else too", name)
 		}
 		c.reports = append(c.reports, t)
 	}

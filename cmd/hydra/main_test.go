@@ -130,7 +130,7 @@ func unescape(ts *testscript.TestScript, name string) string {
 // application have them.
 var varying = regexp.MustCompile(`(?m)^    "(` + strings.Join([]string{
 	"hist_file_count_by_[acmb]time", "file_[am]time_age_quantiles", "top_n_.*", "use_by_directory", "total_by_.*", ".*_names",
-	"extensions", "category", "hard_linked", "unique", "sparse_files", "files_without_.*",
+	"error_.*_names", "extensions", "category", "hard_linked", "unique", "sparse_files", "files_without_.*",
 }, "|") + `)": ([\[{]\n(.*\n)*?    [\]}]|.*[^\[{\n]),?\n`)
 
 // normal replaces what differs from run to run, or from file system to file
@@ -146,6 +146,7 @@ func normal(text, work string) string {
 		{`"(time_[a-z_]+)": [0-9.]+`, `"$1": 0`},
 		{`in [0-9.:]+( ms| s)? with [0-9]+ workers?`, `in TIME with N workers`},
 		{`(?m)^Allocated  .*$`, `Allocated       ON DISK`},
+		{`(?m)^  directories  .*$`, `  directories   ON DISK`},
 		{`(?m)^  sparse  .*\n`, ``},
 	} {
 		text = regexp.MustCompile(r.old).ReplaceAllString(text, r.new)

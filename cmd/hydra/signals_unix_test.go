@@ -242,6 +242,7 @@ func TestAFullDiskIsAFailure(t *testing.T) {
 		t.Skip("no device that is always full:", err)
 	}
 	defer full.Close()
+	t.Setenv("TMPDIR", t.TempDir()) // for results that are saved
 	var stderr strings.Builder
 	cmd := exec.Command("hydra", "audit", "--json", t.TempDir())
 	cmd.Stdout, cmd.Stderr = full, &stderr
