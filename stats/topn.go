@@ -94,22 +94,26 @@ func (t *TopN[T]) Add(item T, appendPath func([]byte) []byte) {
 // AddPath is Add for a path that is there already; it is copied if it is kept.
 func (t *TopN[T]) AddPath(item T, path []byte) {
 	rank := item.Rank()
-	switch {
-	case t.n <= 0 || !t.Takes(rank):
-	case len(t.heap) < t.n:
-		heap.Push(&t.heap, Item[T]{string(path), item})
-		t.fill()
-	default:
-		last := &t.heap[0]
-		if rank == last.Item.Rank() {
-			if c := comparePath(path, last.Path); c > 0 || c == 0 && item.Compare(last.Item) >= 0 {
-				return
-			}
-		}
-		*last = Item[T]{string(path), item}
-		heap.Fix(&t.heap, 0)
-		t.fill()
+	if t.n <= 0 || !t.Takes(rank) {
+		return
 	}
+	if len(t.heap) == t.n && rank == t.heap[0].Item.Rank() {
+		if c := comparePath(path, t.heap[0].Path); c > 0 || c == 0 && item.Compare(t.heap[0].Item) >= 0 {
+			return
+		}
+	}
+	t.keep(Item[T]{string(path), item})
+}
+
+// keep puts an item into the list, which comes before the last of a full one.
+func (t *TopN[T]) keep(item Item[T]) {
+	if len(t.heap) < t.n {
+		heap.Push(&t.heap, item)
+	} else {
+		t.heap[0] = item
+		heap.Fix(&t.heap, 0)
+	}
+	t.fill()
 }
 
 // comparePath is cmp.Compare of a path in a buffer, which that would copy first.
@@ -170,8 +174,9 @@ func (t *TopN[T]) merge(o *TopN[T]) error {
 		return errDifferentN
 	}
 	for _, i := range o.heap {
-		t.buf = append(t.buf[:0], i.Path...)
-		t.AddPath(i.Item, t.buf)
+		if len(t.heap) < t.n || i.compare(t.heap[0]) < 0 {
+			t.keep(i)
+		}
 	}
 	return nil
 }
