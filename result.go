@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -214,7 +215,7 @@ var noStats = json.RawMessage("{}")
 // itself is escaped.
 func printed(text []byte) []byte {
 	odd := func(r rune) bool { return r > unicode.MaxASCII && !unicode.IsPrint(r) || r == 0x7f }
-	if bytes.IndexFunc(text, odd) < 0 {
+	if !slices.ContainsFunc(text, func(b byte) bool { return b >= 0x7f }) || bytes.IndexFunc(text, odd) < 0 {
 		return text
 	}
 	var b bytes.Buffer
@@ -238,7 +239,7 @@ func flatten(base, more any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	second, err := json.Marshal(more)
+	second, err := compact(more)
 	if err != nil {
 		return nil, err
 	}
@@ -250,6 +251,20 @@ func flatten(base, more any) ([]byte, error) {
 	}
 	// first ends and second begins with a brace: put a comma between them.
 	return bytes.Join([][]byte{first[:len(first)-1], second[1:]}, []byte(",")), nil
+}
+
+// compact is json.Marshal, but takes what a MarshalJSON returns as it is if that
+// begins as this package needs it: large statistics are not gone over once more.
+func compact(v any) ([]byte, error) {
+	m, ok := v.(json.Marshaler)
+	if !ok {
+		return json.Marshal(v)
+	}
+	text, err := m.MarshalJSON()
+	if err != nil || !bytes.HasPrefix(text, []byte(`{"`)) {
+		return json.Marshal(v)
+	}
+	return text, nil
 }
 
 // checkStats tells whether statistics can stand beside the base counters.

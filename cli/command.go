@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -173,7 +172,6 @@ func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o 
 	if os.Getenv("GOGC") == "" {
 		// What the walk left makes room for the result, which may be large.
 		debug.SetGCPercent(resultGC)
-		runtime.GC()
 	}
 	return doc, sigs, err
 }

@@ -67,7 +67,8 @@ func (l Latest) MarshalJSON() ([]byte, error) {
 	if !l.seen {
 		return []byte("null"), nil
 	}
-	return json.Marshal(l.Time())
+	text := append(make([]byte, 0, len(time.RFC3339Nano)+2), '"')
+	return append(l.Time().AppendFormat(text, time.RFC3339Nano), '"'), nil
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].

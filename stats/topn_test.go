@@ -107,3 +107,17 @@ func TestAFloorLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// A list may hold less than its floor from before that was set.
+func TestAFloorTakesWhatIsAsLargeInPlaceOfWhatIsNot(t *testing.T) {
+	sum, top := stats.NewTopN[stats.Size](1), stats.NewTopN[stats.Size](1)
+	sum.AddPath(stats.Size{Size: 5}, []byte("/z"))
+	top.AddPath(stats.Size{Size: 3}, []byte("/a"))
+	top.SetFloor(&sum)
+	for _, size := range []int64{4, 5} {
+		top.AddPath(stats.Size{Size: size}, []byte("/b"))
+	}
+	if got, want := top.List(), []stats.Item[stats.Size]{{Path: "/b", Item: stats.Size{Size: 5}}}; !slices.Equal(got, want) {
+		t.Errorf("kept is %v, want %v", got, want)
+	}
+}

@@ -152,6 +152,10 @@ func TestOwnersWithoutANameAreKnownOnlyIfNamesWereAskedFor(t *testing.T) {
 	if d.WithoutGroup == nil || *d.WithoutGroup != (stats.Use{}) {
 		t.Errorf("without a group's name: %+v, want none", d.WithoutGroup)
 	}
+	s.NameErrors.Inc() // now nobody knows
+	if d := s.Derived(); d.WithoutOwner != nil || d.WithoutGroup == nil {
+		t.Errorf("after a lookup of owners failed: %+v and %+v, want nothing and none", d.WithoutOwner, d.WithoutGroup)
+	}
 }
 
 func TestSizesAreRoundedUpToBlocks(t *testing.T) {
@@ -167,7 +171,7 @@ func TestSizesAreRoundedUpToBlocks(t *testing.T) {
 
 func TestTheSummaryFits80Columns(t *testing.T) {
 	const many = 9_999_999_999
-	names := []string{"short", strings.Repeat("n", 255), strings.Repeat("\xff", 255), strings.Repeat("ü", 127), "new\nline", " "}
+	names := []string{"short", strings.Repeat("n", 255), strings.Repeat("\xff", 255), strings.Repeat("ü", 127), strings.Repeat("日", 85), "new\nline", " "}
 	for _, one := range []int64{0, 1 << 50, math.MaxInt64} {
 		s := newStats(Settings{BlockSize: 1 << 20, TreeDepth: 1, Top: 100})
 		s.Size, s.SizeInBlocks, s.Allocated, s.Symlinks = math.MaxInt64, math.MaxInt64, math.MaxInt64, many
@@ -201,7 +205,7 @@ func TestTheSummaryFits80Columns(t *testing.T) {
 			t.Fatal(err)
 		}
 		for line := range strings.SplitSeq(b.String(), "\n") {
-			if n := utf8.RuneCountInString(line); n > 80 || strings.TrimRight(line, " ") != line || !utf8.ValidString(line) {
+			if n := utf8.RuneCountInString(line) + strings.Count(line, "日"); n > 80 || strings.TrimRight(line, " ") != line || !utf8.ValidString(line) {
 				t.Errorf("%d columns: %q", n, line)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -47,8 +48,10 @@ var errNotNames = errors.New("something else does not merge with names")
 func lookUp(ctx context.Context, r *hydra.Result[Stats]) {
 	began := time.Now()
 	s := r.Stats
+	var wg sync.WaitGroup
+	wg.Go(func() { s.GIDNames = named(ctx, r, "groups", &s.ByGID, &s.GroupNameErrors, owner.Groups) })
 	s.UIDNames = named(ctx, r, "owners", &s.ByUID, &s.NameErrors, owner.Users)
-	s.GIDNames = named(ctx, r, "groups", &s.ByGID, &s.GroupNameErrors, owner.Groups)
+	wg.Wait()
 	s.SIDNames = named(ctx, r, "security identifiers", &s.BySID, &s.NameErrors, owner.SIDs)
 	s.TimeOwnerLookup.Add(time.Since(began))
 }

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -49,7 +50,8 @@ func TestAnyPartitionOfATreeMergesToTheSameJSON(t *testing.T) {
 	}
 }
 
-// The same for a tree on disk, with names that package fs has not.
+// The same for a tree on disk, with names that package fs has not, and with
+// several workers: an auditor comes back to a directory after it left another.
 func TestAnyPartitionOfATreeOnDiskMergesToTheSameJSON(t *testing.T) {
 	seed := rand.Uint64()
 	root := grow(t, seed)
@@ -59,7 +61,7 @@ func TestAnyPartitionOfATreeOnDiskMergesToTheSameJSON(t *testing.T) {
 		if round%2 != 0 {
 			p.limits.treeDirs, p.limits.extensions = 20, 3
 		}
-		p.check([]string{root}, &walk.Options{Workers: 1})
+		p.check([]string{root}, &walk.Options{Workers: 4})
 		if t.Failed() {
 			t.Fatalf("seed %d, round %d", seed, round)
 		}
@@ -73,6 +75,7 @@ type partition struct {
 	settings Settings
 	limits   limits
 
+	mu       sync.Mutex // of all below, and rng: workers share them
 	auditors []*auditor
 	sums     []*Stats // that the auditors commit to
 }
@@ -83,7 +86,9 @@ func (p *partition) check(roots []string, o *walk.Options) {
 	p.t.Helper()
 	whole := p.newStats()
 	one := newAuditor(whole, &p.settings, nil, nil)
-	p.walk(roots, one, o)
+	alone := *o
+	alone.Workers = 1
+	p.walk(roots, one, &alone)
 	want := p.encode(whole)
 
 	for range 1 + p.rng.IntN(4) {
@@ -128,24 +133,28 @@ func (p *partition) walk(roots []string, h walk.Handler, o *walk.Options) {
 // someone is who handles what comes next.
 func (p *partition) someone() *auditor { return p.auditors[p.rng.IntN(len(p.auditors))] }
 
-// maybeCommit lets someone commit, who may have counted nothing since.
-func (p *partition) maybeCommit(err error) error {
+// handle lets someone handle what comes, and perhaps someone commit, who may have
+// counted nothing since.
+func (p *partition) handle(do func(*auditor) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := do(p.someone())
 	if p.rng.IntN(5) == 0 {
 		if failed := p.someone().commitNow(); failed != nil {
-			p.t.Fatal(failed)
+			return walk.Fatal(failed)
 		}
 	}
 	return err
 }
 
 func (p *partition) File(ctx context.Context, e *walk.Entry) error {
-	return p.maybeCommit(p.someone().File(ctx, e))
+	return p.handle(func(a *auditor) error { return a.File(ctx, e) })
 }
 
 func (p *partition) EnterDir(context.Context, *walk.Dir) error { return nil }
 
 func (p *partition) LeaveDir(ctx context.Context, d *walk.Dir) error {
-	return p.maybeCommit(p.someone().LeaveDir(ctx, d))
+	return p.handle(func(a *auditor) error { return a.LeaveDir(ctx, d) })
 }
 
 // merge merges two of the parts until one is left.

@@ -103,7 +103,7 @@ func (t *text) uses(name string, u, all stats.Bin) {
 		}
 		return fmt.Sprintf("%4s%% %s", report.Percent(part, whole), report.Bar(part, whole, barWidth))
 	}
-	t.line("%-13s %13s %-*s %8s %s", name, humanize.Comma(u.Count), 6+barWidth, part(u.Count, all.Count), report.Size(u.Bytes), part(u.Bytes, all.Bytes))
+	t.line("%s %13s %-*s %8s %s", pad(name, 13), humanize.Comma(u.Count), 6+barWidth, part(u.Count, all.Count), report.Size(u.Bytes), part(u.Bytes, all.Bytes))
 }
 
 func (t *text) head(name string) {
@@ -250,6 +250,11 @@ func clip(text string, columns int) string {
 		}
 	}
 	return text
+}
+
+// pad makes text as wide as columns, which %-13s does not: it counts characters.
+func pad(text string, columns int) string {
+	return text + strings.Repeat(" ", max(columns-wide(text), 0))
 }
 
 // wide is the number of columns that text takes.

@@ -38,7 +38,7 @@ func sample() *Document {
 			},
 		},
 		TreeNote: "Level 3 is left out: it has more than 100,000 directories.",
-		First: []string{"use_by_uid", "file_sizes"},
+		First:    []string{"use_by_uid", "file_sizes"},
 		Tables: []Table{
 			{
 				Name: "Summary", Key: "summary",
