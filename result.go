@@ -208,6 +208,58 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 	return printed(append(text, '}')), nil
 }
 
+// Lay sets a document out for people: its fields, and those of its statistics, on
+// lines of their own, but each statistic on one line, however long: a histogram
+// by age and size would take hundreds. text is JSON without blanks, as
+// MarshalJSON returns it.
+func Lay(text []byte) []byte {
+	const deepest = 2 // that is laid out
+	out := make([]byte, 0, len(text)+len(text)/8+4096)
+	depth := 0
+	line := func() {
+		out = append(out, '\n')
+		for range depth {
+			out = append(out, "  "...)
+		}
+	}
+	for i := 0; i < len(text); i++ {
+		b := text[i]
+		if b == '"' {
+			// A string as a whole.
+			end := i + 1
+			for ; end < len(text) && text[end] != '"'; end++ {
+				if text[end] == '\\' {
+					end++
+				}
+			}
+			out = append(out, text[i:min(end+1, len(text))]...)
+			i = end
+			continue
+		}
+		closes := b == '}' || b == ']'
+		empty := i > 0 && closes && (text[i-1] == '{' || text[i-1] == '[')
+		if closes {
+			depth--
+			if depth < deepest && !empty {
+				line()
+			}
+		}
+		out = append(out, b)
+		switch {
+		case b == '{' || b == '[':
+			depth++
+			if next := i + 1; depth <= deepest && next < len(text) && text[next] != '}' && text[next] != ']' {
+				line()
+			}
+		case b == ',' && depth <= deepest:
+			line()
+		case b == ':' && depth <= deepest:
+			out = append(out, ' ')
+		}
+	}
+	return append(out, '\n')
+}
+
 // noStats stands for the statistics, which end the document.
 var noStats = json.RawMessage("{}")
 

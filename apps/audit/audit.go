@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
 )
@@ -132,7 +133,13 @@ that is one is followed if it ends with a slash.`,
 }
 
 func newAuditor(s *Stats, c *Settings, commit func(look func(*Stats)) error, clock func() time.Time) *auditor {
+	sameBin := make([]bool, len(stats.SizeEdges)+1)
+	for i, edge := range stats.SizeEdges {
+		sameBin[i] = edge%int64(c.BlockSize) == 0
+	}
+	sameBin[len(stats.SizeEdges)] = true
 	return &auditor{
+		sameBin:    sameBin,
 		stats:      s,
 		commit:     commit,
 		block:      int64(c.BlockSize),

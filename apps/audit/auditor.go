@@ -34,6 +34,7 @@ type auditor struct {
 	now        walk.Time
 	categories Categories
 	clock      func() time.Time // nil: nothing is timed
+	sameBin    []bool           // sizes of the bin are in the same one in blocks
 	resolve    bool             // look where symbolic links lead
 
 	files uint64
@@ -159,7 +160,11 @@ func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 
 	bin := s.BySize.Find(size)
 	s.BySize.AddAt(bin, size)
-	s.ByBlocks.Add(blocks, blocks)
+	if a.sameBin[bin] {
+		s.ByBlocks.AddAt(bin, blocks)
+	} else {
+		s.ByBlocks.Add(blocks, blocks)
+	}
 	s.Sizes.Add(size)
 	a.countAges(st, bin)
 	a.extension(e.NameBytes()).Add(1, size, allocated)

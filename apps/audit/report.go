@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,12 +33,7 @@ func writeJSON(w io.Writer, r *hydra.Result[Stats], _ Settings) error {
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, compact, "", "  "); err != nil {
-		return err
-	}
-	b.WriteByte('\n')
-	_, err = b.WriteTo(w)
+	_, err = w.Write(hydra.Lay(compact))
 	return err
 }
 
