@@ -135,9 +135,11 @@ programs, runs them in turn, and fails if one of them fails or a count is wrong.
 The yardstick is a program in C, [bench/yardstick.c](../bench/yardstick.c), that
 does nothing but the system calls: openat, getdents64, and fstatat to audit. What
 Hydra takes beyond it is its own cost. List is package walk with a handler that
-counts types, audit is ` + "`hydra audit --json`" + `; the others run as their users
-would run them, and their output is thrown away. x is the time as a multiple of
-the first line's.
+counts types, audit is ` + "`hydra audit --json`" + ` with all its statistics; the bare
+stat walk is package walk with a handler that reads the attributes of files and
+directories, and counts nothing but sizes. The others run as their users would run
+them, and their output is thrown away. x is the time as a multiple of the first
+line's.
 
 `
 

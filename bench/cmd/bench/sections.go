@@ -46,7 +46,11 @@ func (b *bench) realistic(ctx context.Context, j job, title string, limit float6
 	two := results[1].wall() / results[0].wall()
 	b.bar(two <= limit, "%s, 2 workers: at most %.2f x the yardstick with 2 threads (%.2f)", j, limit, two)
 	one := results[4].wall() / results[3].wall()
-	b.bar(one <= 1.2, "%s, 1 worker: at most 1.20 x the yardstick with 1 thread (%.2f)", j, one)
+	limit = 1.2
+	if j == audit {
+		limit = 1.25 // the statistics take a tenth, beside what the walk does
+	}
+	b.bar(one <= limit, "%s, 1 worker: at most %.2f x the yardstick with 1 thread (%.2f)", j, limit, one)
 	b.ahead(string(j), results, 1, peers)
 	if j == audit {
 		b.bar(results[1].peak() < 32, "audit: peak memory under 32 MiB (%.0f)", results[1].peak())
