@@ -24,12 +24,18 @@ func NewCross(first, second []int64) Cross {
 }
 
 // Add counts one thing by two numbers.
-func (c *Cross) Add(first, second, bytes int64) { c.AddAt(first, c.columns.Find(second), bytes) }
+func (c *Cross) Add(first, second, bytes int64) {
+	c.AddAt(c.Row(first), c.columns.Find(second), bytes)
+}
 
-// AddAt is Add for a second number whose bin is known, from [Histogram.Find]
-// with the same edges.
-func (c *Cross) AddAt(first int64, bin int, bytes int64) {
-	c.cells[c.rows.Find(first)*len(c.columns.bins)+bin].one(bytes)
+// Row returns the bin that a first number falls into, for AddAt of this and of
+// others with the same edges.
+func (c *Cross) Row(first int64) int { return c.rows.Find(first) }
+
+// AddAt counts one thing in bins that are known, that of the second number from
+// [Histogram.Find] of one with the same edges.
+func (c *Cross) AddAt(row, column int, bytes int64) {
+	c.cells[row*len(c.columns.bins)+column].one(bytes)
 }
 
 // Rows returns the histogram by the first number.
@@ -44,8 +50,8 @@ func (c *Cross) Rows() Histogram {
 	return h
 }
 
-// Row returns the histogram by the second number in a bin of the first.
-func (c *Cross) Row(bin int) Histogram {
+// InRow returns the histogram by the second number in a bin of the first.
+func (c *Cross) InRow(bin int) Histogram {
 	h := c.columns
 	h.bins = slices.Clone(c.row(bin))
 	return h
@@ -100,7 +106,7 @@ func (c Cross) MarshalJSON() ([]byte, error) {
 	rows := c.Rows()
 	out := make([]jsonRow, len(rows.bins))
 	for i, b := range rows.json() {
-		out[i] = jsonRow{b, c.Row(i)}
+		out[i] = jsonRow{b, c.InRow(i)}
 	}
 	return json.Marshal(out)
 }

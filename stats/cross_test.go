@@ -27,7 +27,7 @@ func TestACrossHasAHistogramForEachBin(t *testing.T) {
 			if i%2 == 0 {
 				one.Add(a, b, bytes)
 			} else {
-				two.AddAt(a, rows[0].Find(b), bytes)
+				two.AddAt(two.Row(a), rows[0].Find(b), bytes)
 			}
 			rows[all.Find(a)].Add(b, bytes)
 			all.Add(a, bytes)
@@ -39,7 +39,7 @@ func TestACrossHasAHistogramForEachBin(t *testing.T) {
 			t.Errorf("rows are %v, want %v", got, all)
 		}
 		for i := range rows {
-			if got := one.Row(i); !got.Equal(rows[i]) {
+			if got := one.InRow(i); !got.Equal(rows[i]) {
 				t.Errorf("row %d is %v, want %v", i, got, rows[i])
 			}
 		}
@@ -49,7 +49,7 @@ func TestACrossHasAHistogramForEachBin(t *testing.T) {
 func TestARowOfACrossIsItsOwn(t *testing.T) {
 	c := stats.NewCross([]int64{1}, []int64{1})
 	c.Add(1, 1, 1)
-	row := c.Row(0)
+	row := c.InRow(0)
 	row.Add(1, 1)
 	before := c
 	c.ResetValue()

@@ -174,21 +174,30 @@ func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 // countAges counts a file by its ages.
 func (a *auditor) countAges(st *walk.Stat, bin int) {
 	s := a.stats
-	if st.Known&walk.FieldAtime != 0 {
-		age := a.age(st.Atime)
-		s.ByAtime.AddAt(age, bin, st.Size)
-		s.AtimeAges.Add(age)
+	// Of a file that nobody touched since it was made several times are one.
+	last := st.Mtime
+	age := a.age(last)
+	row := s.ByMtime.Row(age)
+	rowOf := func(t walk.Time) int {
+		if t != last {
+			last, age = t, a.age(t)
+			row = s.ByMtime.Row(age)
+		}
+		return row
 	}
 	if st.Known&walk.FieldMtime != 0 {
-		age := a.age(st.Mtime)
-		s.ByMtime.AddAt(age, bin, st.Size)
+		s.ByMtime.AddAt(row, bin, st.Size)
 		s.MtimeAges.Add(age)
 	}
 	if st.Known&walk.FieldCtime != 0 {
-		s.ByCtime.AddAt(a.age(st.Ctime), bin, st.Size)
+		s.ByCtime.AddAt(rowOf(st.Ctime), bin, st.Size)
+	}
+	if st.Known&walk.FieldAtime != 0 {
+		s.ByAtime.AddAt(rowOf(st.Atime), bin, st.Size)
+		s.AtimeAges.Add(age)
 	}
 	if born(st) {
-		s.ByBtime.AddAt(a.age(st.Btime), bin, st.Size)
+		s.ByBtime.AddAt(rowOf(st.Btime), bin, st.Size)
 	}
 }
 
@@ -377,7 +386,10 @@ func (a *auditor) Error(_ context.Context, err *walk.Error) {
 
 // roundUp rounds a size up to whole blocks, as far as that can be represented.
 func roundUp(size, block int64) int64 {
-	rest := size % block
+	rest := size & (block - 1)
+	if block&(block-1) != 0 {
+		rest = size % block
+	}
 	switch {
 	case rest == 0:
 		return size

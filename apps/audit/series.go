@@ -32,14 +32,19 @@ type kind struct {
 	sid      string
 }
 
+// inCommon are the fields of a kind.
+const inCommon = walk.FieldUID | walk.FieldGID | walk.FieldMode | walk.FieldNlink
+
 // join makes the series that a file belongs to the current one.
 func (a *auditor) join(e *walk.Entry, st *walk.Stat) {
-	k := kind{
-		dir: e.Dir(), known: st.Known & (walk.FieldUID | walk.FieldGID | walk.FieldMode | walk.FieldNlink),
-		uid: st.UID, gid: st.GID, mode: st.Mode, links: st.Nlink, sid: ownerSID(e),
-	}
-	if k == a.series.kind && k.dir != nil {
+	sid := ownerSID(e)
+	if now := &a.series.kind; now.dir != nil && now.dir == e.Dir() && now.uid == st.UID && now.gid == st.GID &&
+		now.mode == st.Mode && now.links == st.Nlink && now.known == st.Known&inCommon && now.sid == sid {
 		return
+	}
+	k := kind{
+		dir: e.Dir(), known: st.Known & inCommon,
+		uid: st.UID, gid: st.GID, mode: st.Mode, links: st.Nlink, sid: sid,
 	}
 	a.settle()
 	switch {

@@ -245,7 +245,7 @@ func (v *view) useByTime(name, means string, c *stats.Cross) report.Table {
 	var list [][]any
 	for i, b := range h.Bins() {
 		row := []any{ageLabel(i), b.Count, share(b.Count, all.Count), report.Bytes(b.Bytes), share(b.Bytes, all.Bytes)}
-		sizes := c.Row(i)
+		sizes := c.InRow(i)
 		for _, cell := range sizes.Bins() {
 			row = append(row, cell.Count, report.Bytes(cell.Bytes))
 		}
