@@ -95,6 +95,15 @@ func (b bins) bare(workers int, path string, m *tree.Manifest) program {
 	}
 }
 
+// summary is an audit that prints what a bare one does: a summary, not the document
+// of a directory after the other.
+func (b bins) summary(workers int, path string) program {
+	return program{
+		name: "audit as text, " + plural(workers, "worker"),
+		argv: []string{b.path("hydra"), "audit", "-j", strconv.Itoa(workers), path},
+	}
+}
+
 // peers are the other programs that are on this machine. They are run as their
 // users would, their output is thrown away.
 func (b bins) peers(j job, path string) []program {
