@@ -1,5 +1,7 @@
 package stats
 
+import "math"
+
 // Bin is one bin of a [Histogram], or one group of a [Group].
 type Bin struct {
 	Count int64 `json:"count"` // things
@@ -12,8 +14,11 @@ func (b *Bin) Add(n, bytes int64) {
 	b.Bytes = plus(b.Bytes, bytes)
 }
 
-// one adds one thing; no memory holds so many that their count overflows.
+// one adds one thing of a size that is not negative. No tree has so many that
+// their count overflows.
 func (b *Bin) one(bytes int64) {
 	b.Count++
-	b.Bytes = plus(b.Bytes, bytes)
+	if b.Bytes += bytes; b.Bytes < 0 {
+		b.Bytes = math.MaxInt64
+	}
 }

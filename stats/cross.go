@@ -25,14 +25,14 @@ func NewCross(first, second []int64) Cross {
 
 // Add counts one thing by two numbers.
 func (c *Cross) Add(first, second, bytes int64) {
-	c.AddAt(c.Row(first), c.columns.Find(second), bytes)
+	c.cells[c.Row(first)*len(c.columns.bins)+c.columns.Find(second)].Add(1, bytes)
 }
 
 // Row returns the bin that a first number falls into, for AddAt of this and of
 // others with the same edges.
 func (c *Cross) Row(first int64) int { return c.rows.Find(first) }
 
-// AddAt counts one thing in bins that are known, that of the second number from
+// AddAt counts one thing, of bytes that are not negative, in bins that are known, that of the second number from
 // [Histogram.Find] of one with the same edges.
 func (c *Cross) AddAt(row, column int, bytes int64) {
 	c.cells[row*len(c.columns.bins)+column].one(bytes)

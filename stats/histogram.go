@@ -65,7 +65,7 @@ func ascend(edges []int64) bool {
 }
 
 // Add counts one thing.
-func (h *Histogram) Add(number, bytes int64) { h.bins[h.Find(number)].one(bytes) }
+func (h *Histogram) Add(number, bytes int64) { h.bins[h.Find(number)].Add(1, bytes) }
 
 // Find returns the bin that a number falls into, for AddAt of this and of other
 // histograms with the same edges.
@@ -77,7 +77,8 @@ func (h *Histogram) Find(number int64) int {
 	return i
 }
 
-// AddAt counts one thing in a bin that Find returned.
+// AddAt counts one thing, of bytes that are not negative, in a bin that Find
+// returned.
 func (h *Histogram) AddAt(bin int, bytes int64) { h.bins[bin].one(bytes) }
 
 // Edges returns a copy of the edges.

@@ -1,5 +1,7 @@
 package stats
 
+import "math"
+
 // Use is what files take up.
 type Use struct {
 	Count     int64 `json:"count"`     // files
@@ -12,6 +14,17 @@ func (u *Use) Add(n, bytes, allocated int64) {
 	u.Count = plus(u.Count, n)
 	u.Bytes = plus(u.Bytes, bytes)
 	u.Allocated = plus(u.Allocated, allocated)
+}
+
+// One adds one file, of sizes that are not negative.
+func (u *Use) One(bytes, allocated int64) {
+	u.Count++
+	if u.Bytes += bytes; u.Bytes < 0 {
+		u.Bytes = math.MaxInt64
+	}
+	if u.Allocated += allocated; u.Allocated < 0 {
+		u.Allocated = math.MaxInt64
+	}
 }
 
 func (u *Use) merge(o *Use) { u.Add(o.Count, o.Bytes, o.Allocated) }

@@ -154,7 +154,7 @@ func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 	s, size, allocated := a.stats, st.Size, st.Allocated()
 	a.join(e, st)
 	blocks := roundUp(size, a.block)
-	a.series.all.Add(1, size, allocated)
+	a.series.all.One(size, allocated)
 	a.series.blocks = min(a.series.blocks, math.MaxInt64-blocks) + blocks
 	a.series.newest.See(st.Mtime.Sec, st.Mtime.Nsec)
 
@@ -167,7 +167,7 @@ func (a *auditor) count(e *walk.Entry, st *walk.Stat) {
 	}
 	s.Sizes.Add(size)
 	a.countAges(st, bin)
-	a.extension(e.NameBytes()).Add(1, size, allocated)
+	a.extension(e.NameBytes()).One(size, allocated)
 	a.list(e, st)
 }
 
@@ -270,7 +270,7 @@ func (a *auditor) list(e *walk.Entry, st *walk.Stat) {
 	missing := int64(0)
 	if st.Known&walk.FieldBlocks != 0 && st.Allocated() < size {
 		missing = size - st.Allocated()
-		s.Sparse.Add(1, size, st.Allocated())
+		s.Sparse.One(size, st.Allocated())
 	}
 	inAll := s.TopFiles.Takes(size)
 	inUID := a.series.topUID != nil && a.series.topUID.Takes(size)
