@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
 )
 
 const minuteFormat = "2006-01-02 15:04"
@@ -31,14 +33,14 @@ func newPageCell(v any) pageCell {
 	case Path:
 		return pageCell{Class: "path", Text: printable(string(v))}
 	case int64:
-		return pageCell{Class: "num", Text: thousands(v), Raw: strconv.FormatInt(v, 10)}
+		return pageCell{Class: "num", Text: humanize.Comma(v), Raw: strconv.FormatInt(v, 10)}
 	case ID:
 		text := strconv.FormatUint(uint64(v), 10)
 		return pageCell{Class: "num", Text: text, Raw: text}
 	case Bytes:
 		c := pageCell{Class: "num", Text: iec(float64(v)), Raw: strconv.FormatInt(int64(v), 10)}
 		if v >= 1024 || v <= -1024 {
-			c.Exact = thousands(int64(v)) + " bytes"
+			c.Exact = humanize.Comma(int64(v)) + " bytes"
 		}
 		return c
 	case Share:
@@ -62,19 +64,6 @@ func newPageCell(v any) pageCell {
 }
 
 func rawFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-
-// thousands writes n with commas.
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
 
 var iecUnits = []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 
@@ -117,7 +106,7 @@ func duration(s float64) string {
 	case max(whole, -whole) < 3600:
 		return fmt.Sprintf("%d min %d s", whole/60, whole%60)
 	}
-	return fmt.Sprintf("%s h %d min", thousands(whole/3600), whole%3600/60)
+	return fmt.Sprintf("%s h %d min", humanize.Comma(whole/3600), whole%3600/60)
 }
 
 // prose makes text safe to look at that may quote a name: what can not be seen

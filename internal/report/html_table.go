@@ -1,5 +1,7 @@
 package report
 
+import "github.com/dustin/go-humanize"
+
 // pageSection is a table on a page, with its charts.
 type pageSection struct {
 	Key     string
@@ -57,7 +59,7 @@ func newPageSection(t *Table) *pageSection {
 		return nil
 	}
 	if total > pageRows {
-		s.Total = thousands(total)
+		s.Total = humanize.Comma(total)
 	}
 	s.Filter = len(s.Rows) > fewRows
 	s.Sticky = len(shown) > 2 && len(s.Rows) > 0 && s.Rows[0][0].Class != "path"

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"encoding/json"
 	"html/template"
+
+	"github.com/dustin/go-humanize"
 )
 
 // pageTree is the map of directories.
@@ -35,7 +37,7 @@ func newPageTree(d *Document) (*pageTree, error) {
 	t := &pageTree{Note: prose(d.TreeNote)}
 	kept, total := largestNodes(d.Tree, pageNodes)
 	if len(kept) < total {
-		t.Shown, t.Total = thousands(int64(len(kept))), thousands(int64(total))
+		t.Shown, t.Total = humanize.Comma(int64(len(kept))), humanize.Comma(int64(total))
 	}
 	for _, table := range d.Tables {
 		if table.Name == tableOfTree && !table.Detail {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // plot gathers what a chart shows, row by row.
@@ -115,7 +117,7 @@ func (p *plot) draw() *pageChart {
 		Width: chartWidth, Top: 14, Bottom: 14 + chartHeight, Area: chartHeight,
 	}
 	if len(p.labels) < p.total && p.chart.Most != len(p.labels) {
-		c.Note = "The first " + thousands(int64(len(p.labels))) + " of " + thousands(int64(p.total)) + " are drawn."
+		c.Note = "The first " + humanize.Comma(int64(len(p.labels))) + " of " + humanize.Comma(int64(p.total)) + " are drawn."
 	}
 	first, second, both := p.axes()
 	c.grid(first, second, both)

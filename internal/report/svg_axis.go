@@ -3,6 +3,8 @@ package report
 import (
 	"math"
 	"strconv"
+
+	"github.com/dustin/go-humanize"
 )
 
 // unit is what an axis measures.
@@ -109,7 +111,7 @@ func (a axis) label(i int) string {
 		}
 	}
 	if n == math.Trunc(n) {
-		return thousands(int64(n))
+		return humanize.Comma(int64(n))
 	}
 	return short(n)
 }
