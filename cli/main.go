@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -38,6 +39,24 @@ const (
 	resultGC = 100
 )
 
+// smallHeap is a heap, in bytes, that may grow by walkGC.
+const smallHeap = 64 << 20
+
+// lowerGC lets the heap grow by resultGC only, once what is left after a
+// collection is no small heap any more: an application may keep much.
+func lowerGC() {
+	type cycle struct{ _ *byte } // is collected in each one
+	runtime.SetFinalizer(new(cycle), func(*cycle) {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		if m.HeapAlloc > smallHeap {
+			debug.SetGCPercent(resultGC)
+			return
+		}
+		lowerGC()
+	})
+}
+
 // Main runs the command line of the process with applications as its commands,
 // and exits. If there is only one application, it is also the command `run`.
 func Main(apps ...hydra.Application) {
@@ -45,6 +64,7 @@ func Main(apps ...hydra.Application) {
 	// few MiB that it saves: a list of a million files takes a twentieth longer.
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(walkGC)
+		lowerGC()
 	}
 	os.Exit(newProgram(apps).run(os.Args[1:]))
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra/internal/report"
@@ -58,12 +59,13 @@ func (v *view) fileCells(path string, f *File) []any {
 }
 
 func (v *view) topFiles() report.Table {
+	list := sync.OnceValue(v.Stats.TopFiles.List) // it may be long, and rows are ranged over more than once
 	return report.Table{
 		Name: "Top N files", Key: "top_files",
 		Note:    fmt.Sprintf("The %s largest files, by size.", humanize.Comma(int64(v.Stats.TopFiles.N()))),
 		Columns: v.fileColumns(),
 		Rows: func(yield func([]any) bool) {
-			for _, i := range v.Stats.TopFiles.List() {
+			for _, i := range list() {
 				if !yield(v.fileCells(i.Path, &i.Item)) {
 					return
 				}
