@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +33,22 @@ func TestAFileThatCanNotBeReplacedIsWrittenTo(t *testing.T) {
 		t.Errorf("it holds %q, %v", text, err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestAFullDiskIsFoundBeforeTheWorkIsDone(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=32k"); err != nil {
+		t.Skip("can not mount a small file system: ", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	var out target
+	err := out.probe(filepath.Join(dir, "out"))
+	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), filepath.Join(dir, "out")+":") {
+		t.Errorf("got %v, want that there is no space for the file that was named", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
