@@ -121,6 +121,8 @@ type ReportInfo struct{ Ends, What string }
 // Runner runs an application with its settings: [Run] without the types.
 type Runner interface {
 	Run(ctx context.Context, roots []string, o *Options) (Document, error)
+	// Submit makes a job of a server of it: see [Server.Submit].
+	Submit(ctx context.Context, s *Server, roots []string, o *JobOptions) (*Job, error)
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -152,6 +154,10 @@ func (r *runner[C, S]) Run(ctx context.Context, roots []string, o *Options) (Doc
 		return nil, err // not a Document that holds a nil pointer
 	}
 	return result, err
+}
+
+func (r *runner[C, S]) Submit(ctx context.Context, s *Server, roots []string, o *JobOptions) (*Job, error) {
+	return s.Submit(ctx, r.app, roots, o)
 }
 
 func (r *runner[C, S]) CheckReports(names []string) error {

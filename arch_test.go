@@ -48,6 +48,10 @@ var layers = []layer{
 	{"stats", "", ""},
 	{"stats/statstest", "stats", ""},
 
+	{"internal/bus", "", ""},
+	{"internal/bus/*", "internal/bus", "github.com/nats-io/nats.go github.com/klauspost/compress"},
+	{"internal/natsd", "", anything},
+
 	{"internal/rawdir", "", "golang.org/x/sys"},
 	{"internal/report", "", anything},
 	{"internal/owner", "", "golang.org/x/sys"},

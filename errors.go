@@ -106,13 +106,54 @@ func (l *errorLog) keep(item ErrorItem) {
 	}
 	i, found := slices.BinarySearchFunc(l.smallest, item, func(a, b ErrorItem) int { return a.compare(&b) })
 	if found {
-		l.smallest[i].Count++
+		l.smallest[i].Count += item.Count
 		return
 	}
 	if full {
 		l.smallest = l.smallest[:maxErrors-1]
 	}
 	l.smallest = slices.Insert(l.smallest, i, item)
+}
+
+// absorb adds the errors of another log to this one.
+func (l *errorLog) absorb(o *errorLog) {
+	s := sumOf{Errors: o.smallest, Counts: o.counts, Total: o.total}
+	for root, bad := range o.roots {
+		if bad {
+			s.BadRoots = append(s.BadRoots, root)
+		}
+	}
+	l.take(&s)
+}
+
+// take adds the errors that a session counted.
+func (l *errorLog) take(s *sumOf) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total += s.Total
+	for op, n := range s.Counts {
+		l.counts[op] += n
+	}
+	for _, item := range s.Errors {
+		l.keep(item)
+	}
+	for _, root := range s.BadRoots {
+		if bad, known := l.roots[root]; known && !bad {
+			l.roots[root] = true
+			l.failedRoots++
+		}
+	}
+}
+
+// clear forgets all errors.
+func (l *errorLog) clear() {
+	l.total, l.failedRoots, l.smallest = 0, 0, nil
+	for op := range l.counts {
+		l.counts[op] = 0
+	}
+	for root := range l.roots {
+		l.roots[root] = false
+	}
 }
 
 // write appends a line of JSON. After the first failure it writes no more.

@@ -1,10 +1,18 @@
 package hydra
 
-import "github.com/hydrawalk/hydra/walk"
+import (
+	"sync/atomic"
+
+	"github.com/hydrawalk/hydra/internal/wire"
+	"github.com/hydrawalk/hydra/walk"
+)
 
 // Monitor shows the progress of a run from outside. Its zero value is ready; it
 // serves one run at a time. Any goroutine may use it.
-type Monitor struct{ walk walk.Monitor }
+type Monitor struct {
+	walk   walk.Monitor
+	remote atomic.Pointer[Progress] // of a job of a server
+}
 
 // Progress is how far a run has come.
 type Progress struct {
@@ -14,12 +22,23 @@ type Progress struct {
 	Bytes      int64 // of the regular files whose size was asked for
 	Errors     int64
 	Workers    int // at work
+
+	// Of a job of a server:
+	Clients int    // at work
+	Waits   string // what it waits for, "" if it does not
 }
 
 // Progress returns the counters as they are now.
 func (m *Monitor) Progress() Progress {
+	if p := m.remote.Load(); p != nil {
+		return *p
+	}
 	t := m.walk.Snapshot()
-	return Progress{
+	return progressOf(&t, nil)
+}
+
+func progressOf(t *walk.Totals, st *wire.Status) Progress {
+	p := Progress{
 		Entries:    t.Entries(),
 		DirsDone:   t.ExpectedDirs(),
 		DirsQueued: t.QueuedDirs,
@@ -27,4 +46,8 @@ func (m *Monitor) Progress() Progress {
 		Errors:     t.Errors,
 		Workers:    t.Workers,
 	}
+	if st != nil {
+		p.Workers, p.Clients, p.Waits = st.Workers, st.Clients, st.Waits
+	}
+	return p
 }

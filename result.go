@@ -27,6 +27,8 @@ const (
 	Interrupted State = "interrupted"
 	// Stopped: a handler ended the walk, or the error limit was reached.
 	Stopped State = "stopped"
+	// Cancelled: a user ended the job. It can be resumed.
+	Cancelled State = "cancelled"
 	// Failed: the walk as a whole could not go on.
 	Failed State = "failed"
 )
@@ -42,6 +44,8 @@ type Outcome struct {
 	Finished time.Time
 	Clients  int // processes that walked
 	Workers  int // most workers at a time
+	// Refused are clients that took no part, and why: they see other trees.
+	Refused []string
 
 	// Walked counts what was found and what became of it.
 	Walked walk.Totals
@@ -120,6 +124,7 @@ type resultJSON struct {
 	WallSeconds   float64          `json:"wall_seconds"`
 	Clients       int              `json:"clients"`
 	Workers       int              `json:"workers"`
+	Refused       []string         `json:"refused_clients,omitempty"`
 	Complete      bool             `json:"complete"`
 	ExpectedDirs  int64            `json:"expected_dirs"`
 	ProcessedDirs int64            `json:"processed_dirs"`
@@ -183,6 +188,7 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		WallSeconds:   r.Wall().Seconds(),
 		Clients:       r.Clients,
 		Workers:       r.Workers,
+		Refused:       r.Refused,
 		Complete:      r.IsComplete(),
 		ExpectedDirs:  t.ExpectedDirs(),
 		ProcessedDirs: t.ProcessedDirs,

@@ -46,9 +46,6 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if len(roots) == 0 {
 		return nil, &UsageError{errors.New("no path to walk")}
 	}
-	if app.NewHandler == nil {
-		return nil, fmt.Errorf("the application %s has no NewHandler", app.Name)
-	}
 	if o.FS == nil {
 		if roots, err = absolute(roots); err != nil {
 			return nil, err
@@ -67,23 +64,13 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		}),
 	}
 	// Better now than after hours.
-	r.sum = r.newStats()
-	if err := stats.Merge(r.sum, r.newStats()); err != nil {
-		return nil, fmt.Errorf("the statistics of %s can not be merged: %w", app.Name, err)
+	r.sum = app.newStats(settings)
+	if err := app.check(settings); err != nil {
+		return nil, err
 	}
-	if err := checkStats(r.sum); err != nil {
-		return nil, fmt.Errorf("the statistics of %s can not be written: %w", app.Name, err)
-	}
-	result := &Result[S]{Log: o.logger(app.Name), summarize: app.Summarize}
+	result := app.newResult(settings, o)
 	if result.Settings, err = json.Marshal(settings); err != nil {
 		return nil, fmt.Errorf("the settings of %s are not for JSON: %w", app.Name, err)
-	}
-	result.report = func(w io.Writer, name string) error {
-		report, err := app.report(name)
-		if err != nil {
-			return err
-		}
-		return report.Write(w, result, settings)
 	}
 	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
@@ -113,7 +100,7 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.newStats()}
+	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings)}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	h, err := r.app.NewHandler(ctx, w)
 	if err != nil {
@@ -143,21 +130,51 @@ func (r *run[C, S]) commit(s *S, look func(*S)) error {
 
 // isDir tells what a root is.
 func (r *run[C, S]) isDir(root string) bool {
-	var fi fs.FileInfo
-	var err error
-	if r.o.FS != nil {
-		fi, err = fs.Lstat(r.o.FS, root)
-	} else {
-		fi, err = os.Lstat(root)
+	if r.o.FS == nil {
+		return isDir(root)
 	}
+	fi, err := fs.Lstat(r.o.FS, root)
 	return err == nil && fi.IsDir()
 }
 
-func (r *run[C, S]) newStats() *S {
-	if r.app.NewStats == nil {
+func isDir(path string) bool {
+	fi, err := os.Lstat(path)
+	return err == nil && fi.IsDir()
+}
+
+func (a *App[C, S]) newStats(settings C) *S {
+	if a.NewStats == nil {
 		return new(S)
 	}
-	return r.app.NewStats(r.settings)
+	return a.NewStats(settings)
+}
+
+// check finds out before a walk what would keep its result from being made.
+func (a *App[C, S]) check(settings C) error {
+	if a.NewHandler == nil {
+		return fmt.Errorf("the application %s has no NewHandler", a.Name)
+	}
+	s := a.newStats(settings)
+	if err := stats.Merge(s, a.newStats(settings)); err != nil {
+		return fmt.Errorf("the statistics of %s can not be merged: %w", a.Name, err)
+	}
+	if err := checkStats(s); err != nil {
+		return fmt.Errorf("the statistics of %s can not be written: %w", a.Name, err)
+	}
+	return nil
+}
+
+// newResult makes a result that knows how to show itself.
+func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
+	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize}
+	result.report = func(w io.Writer, name string) error {
+		report, err := a.report(name)
+		if err != nil {
+			return err
+		}
+		return report.Write(w, result, settings)
+	}
+	return result
 }
 
 // walk fills the outcome and returns why the walk did not run to its end.

@@ -127,13 +127,13 @@ func (p *pool) adapt(procs *procs) {
 			cpu:     nowUsed.cpu - used.cpu,
 			ops:     nowOps - ops,
 			waits:   nowUsed.waits - used.waits,
-			idle:    int(p.attention.Load() & (stopped - 1)),
+			idle:    int(p.attention.Load() & idleMask),
 		})
 		at, used, ops = nowAt, nowUsed, nowOps
 		if was := int(p.limit.Load()); n != was {
 			p.log.Debug("number of workers changed", "workers", n, "before", was)
 			procs.raise(n)
-			p.setLimit(n)
+			p.setLimit(n, true)
 		}
 	}
 }

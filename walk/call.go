@@ -40,11 +40,13 @@ func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool
 	case w.ends(ctx, err, e.Path):
 		if errors.Is(err, fs.SkipAll) {
 			w.c.ProcessedFiles++
+		} else {
+			w.refused = true
 		}
 		return false
 	case errors.Is(err, fs.SkipDir):
 		w.c.SkippedFiles++
-		e.dir.reading.skipRest.Store(true)
+		w.mark(e.dir, FlagSkipRest)
 	case errors.Is(err, SkipFile):
 		w.c.SkippedFiles++
 	case errors.As(err, &failed) && failed.gone && !failed.Dir:
@@ -57,14 +59,16 @@ func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool
 }
 
 // rootFile handles a root that is not a directory. d stands for its parent.
-func (w *worker) rootFile(ctx context.Context, d *Dir, name rawdir.Name) {
+func (w *worker) rootFile(ctx context.Context, t task) {
+	d, name := t.dir, rawdir.NameIn(t.chunk)
 	before := w.c.Entries()
 	defer func() {
 		if w.c.Entries() == before {
+			w.leave(t)
 			return // the walk ended before anything came of it: it stays queued
 		}
 		w.p.rootFiles.Add(-1)
-		w.p.finished()
+		w.finished(d)
 	}()
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
@@ -124,7 +128,7 @@ func (w *worker) resolve(ctx context.Context, e *Entry) bool {
 	if err == nil {
 		return true
 	}
-	e.dir.reading.untold.Store(true)
+	w.mark(e.dir, FlagUntold)
 	if errors.Is(err, fs.ErrNotExist) {
 		w.c.VanishedFiles++
 		return false

@@ -72,10 +72,10 @@ func (w *worker) read(ctx context.Context, d *Dir) {
 
 func (w *worker) readFailed(ctx context.Context, d *Dir, err error) {
 	if errors.Is(err, fs.ErrNotExist) && d.parent != nil {
-		d.reading.vanished.Store(true)
+		w.mark(d, FlagVanished)
 		return
 	}
-	d.reading.failed.Store(true)
+	w.mark(d, FlagFailed)
 	w.report(ctx, d.fail(OpReaddir, err))
 }
 
@@ -89,11 +89,18 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 	var ent rawdir.Dirent
 	e := &w.entry
 	e.w, e.dir, e.stat = w, d, &w.stat
+	w.refused = false
 	for len(chunk) > 0 {
 		if w.p.attention.Load() != 0 {
 			if w.p.stopping() {
-				r.abandoned.Store(true)
+				w.abandon(d, chunk)
 				break
+			}
+			if w.cutIsDue() {
+				w.tally(d, files, other)
+				files, other = 0, 0
+				w.queueSubs(d)
+				w.cut(ctx, w.rest(d, chunk))
 			}
 			chunk = w.split(d, chunk)
 		}
@@ -109,6 +116,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 		if ent.Name == "" {
 			break
 		}
+		at := chunk
 		chunk = rest
 		if ent.Type == rawdir.Directory {
 			w.subs = append(w.subs, subdir{ent.Name, ent.Ino})
@@ -124,18 +132,35 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 				continue
 			}
 		}
-		if e.typ == rawdir.Regular {
+		regular := e.typ == rawdir.Regular
+		if regular {
 			files++
 		} else {
 			other++
 		}
 		if !w.file(ctx, e) {
-			r.abandoned.Store(true)
+			if w.refused && w.p.share != nil {
+				// It remains, and whoever handles it counts it.
+				chunk = at
+				if regular {
+					files--
+				} else {
+					other--
+				}
+			}
+			w.abandon(d, chunk)
 			break
 		}
 	}
-	if n := int64(len(w.subs)); n > 0 {
-		r.dirs.Add(n)
+	w.tally(d, files, other)
+}
+
+// tally counts what was listed in d; w.subs holds the subdirectories.
+func (w *worker) tally(d *Dir, files, other int64) {
+	r := d.reading
+	dirs := int64(len(w.subs))
+	if dirs > 0 {
+		r.dirs.Add(dirs)
 	}
 	if files > 0 {
 		r.files.Add(files)
@@ -143,12 +168,15 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 	if other > 0 {
 		r.other.Add(other)
 	}
+	if r.whole != nil {
+		w.countPart(r.whole, DirCounts{dirs, files, other}, 0)
+	}
 }
 
 // split gives the later half of a chunk to a worker that waits for work, if
 // this one has nothing else to give, and returns what is left.
 func (w *worker) split(d *Dir, chunk []byte) []byte {
-	if w.q.len() > 0 {
+	if w.p.attention.Load()&(idleMask|hungry) == 0 || w.q.len() > 0 {
 		return chunk
 	}
 	if len(chunk) < splitBytes {
@@ -165,6 +193,9 @@ func (w *worker) split(d *Dir, chunk []byte) []byte {
 		return chunk
 	}
 	w.began = time.Time{}
+	if w.p.share != nil {
+		return w.splitShared(d, chunk, first)
+	}
 	d.reading.parts.Add(1)
 	w.give(task{dir: d, chunk: append([]byte(nil), chunk[first:]...)})
 	return chunk[:first]
@@ -198,7 +229,7 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 	var kept []Entry
 	err := w.guard(func() error { kept = w.fl.Filter(ctx, d, w.entries); return nil })
 	if err != nil {
-		d.reading.failed.Store(true)
+		w.mark(d, FlagFailed)
 		w.report(ctx, dirError(err, d))
 		kept = nil
 	}
@@ -260,7 +291,7 @@ func (w *worker) queueSubs(d *Dir) {
 		at := len(names)
 		names = append(names, w.subs[i].name...)
 		c := &dirs[i]
-		c.parent, c.root, c.depth, c.listed = d, d.root, d.depth+1, w.subs[i].inode
+		c.parent, c.root, c.depth, c.listed, c.careful = d, d.root, d.depth+1, w.subs[i].inode, d.careful
 		c.name = rawdir.NameIn(names[at:])
 		w.stash = append(w.stash, task{dir: c})
 	}
@@ -270,6 +301,10 @@ func (w *worker) queueSubs(d *Dir) {
 	if d.retained {
 		d.users.Add(int32(n))
 	}
-	w.give(w.stash...)
+	if d.careful {
+		w.p.share.setAside(w, w.stash)
+	} else {
+		w.give(w.stash...)
+	}
 	clear(w.stash)
 }

@@ -7,9 +7,13 @@ import "sync"
 //	dir.reading == nil   open the directory and read it
 //	chunk == nil         the directory's cursor: go on reading it
 //	chunk                handle these entries of it; they passed the filter
+//
+// In a shared walk there is no cursor, and x says what a task is that is more
+// than a directory to open.
 type task struct {
 	dir   *Dir
 	chunk []byte
+	x     *piece
 }
 
 // deque holds the tasks of one worker.
@@ -17,10 +21,16 @@ type task struct {
 //	head                    tail
 //	oldest ───────────────► newest
 //	thieves take half       its worker pushes and pops
+//
+// In a shared walk all tasks in it are of the epoch of its worker. A thief that
+// is ahead of it leaves what it took in passed, for the worker's cut; one that is
+// behind has to make its own cut first.
 type deque struct {
-	mu    sync.Mutex
-	tasks []task
-	head  int
+	mu     sync.Mutex
+	tasks  []task
+	head   int
+	epoch  uint64
+	passed []task
 }
 
 // push adds tasks; the last one is popped first.
@@ -62,16 +72,29 @@ func (q *deque) takeBack(d *Dir) bool {
 	return true
 }
 
-// steal appends the oldest half of the tasks, rounded up, to into.
-func (q *deque) steal(into []task) []task {
+// steal appends the oldest half of the tasks, rounded up, to into. behind: the
+// thief's epoch is over here, and it got nothing.
+func (q *deque) steal(into []task, epoch uint64) (stolen []task, behind bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := (len(q.tasks) - q.head + 1) / 2
 	if n == 0 {
-		return into
+		return into, false
 	}
+	if q.epoch > epoch {
+		return into, true
+	}
+	return q.takeOldest(into, n, epoch), false
+}
+
+// takeOldest appends the oldest n tasks to into, for somebody in epoch. The
+// caller holds mu.
+func (q *deque) takeOldest(into []task, n int, epoch uint64) []task {
 	taken := q.tasks[q.head : q.head+n]
 	into = append(into, taken...)
+	if q.epoch < epoch {
+		q.passed = append(q.passed, taken...)
+	}
 	clear(taken)
 	if q.head += n; q.head == len(q.tasks) {
 		q.tasks, q.head = q.tasks[:0], 0

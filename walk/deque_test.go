@@ -33,7 +33,7 @@ func TestTheOwnerTakesTheNewestAndThievesTheOldestHalf(t *testing.T) {
 				}
 			},
 			"steal": func(t *rapid.T) {
-				got := q.steal(nil)
+				got, _ := q.steal(nil, 0)
 				if len(got) != (len(want)+1)/2 {
 					t.Fatalf("stole %d of %d", len(got), len(want))
 				}

@@ -26,9 +26,11 @@ type Dir struct {
 
 	// users counts who needs handle: those who read it and, if it is retained,
 	// its subdirectories that were not opened yet. Who takes it to 0 closes it.
-	users    atomic.Int32
-	retained bool
-	handle   rawdir.Dir
+	users      atomic.Int32
+	retained   bool
+	careful    bool // see Shared.NextCareful
+	identified bool // dev and ino were asked for: of what leads to an added item, guarded by root.mu
+	handle     rawdir.Dir
 
 	reading *reading // set when it was opened, nil again when it was left
 }
@@ -44,7 +46,8 @@ type Dir struct {
 // parts counts the cursor and the chunks; who takes it to 0 leaves the
 // directory.
 type reading struct {
-	chunks int // read so far; owned by who holds the cursor
+	chunks int    // read so far; owned by who holds the cursor
+	whole  *whole // in a shared walk, once there are several parts or something is left at a cut
 
 	parts     atomic.Int32
 	skipRest  atomic.Bool // a handler returned fs.SkipDir

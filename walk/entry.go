@@ -83,7 +83,10 @@ func (e *Entry) Stat() (*Stat, error) {
 	}
 	st := e.stat
 	e.w.called()
-	if err := e.dir.handle.Lstat(e.name, e.w.p.fields, st); err != nil {
+	e.w.enterCall(callStat, e.dir)
+	err := e.dir.handle.Lstat(e.name, e.w.p.fields, st)
+	e.w.leaveCall()
+	if err != nil {
 		return nil, e.fail(OpStat, err)
 	}
 	is := rawdir.TypeOf(st.Mode)
@@ -101,7 +104,10 @@ func (e *Entry) resolve() error {
 		e.stat = new(Stat)
 	}
 	e.w.called()
-	if err := e.dir.handle.Lstat(e.name, e.w.p.fields, e.stat); err != nil {
+	e.w.enterCall(callStat, e.dir)
+	err := e.dir.handle.Lstat(e.name, e.w.p.fields, e.stat)
+	e.w.leaveCall()
+	if err != nil {
 		return err
 	}
 	e.typ, e.have = rawdir.TypeOf(e.stat.Mode), true

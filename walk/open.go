@@ -14,6 +14,12 @@ import (
 // enter opens a directory that waited and shows it to the handler. False: it is
 // not to be read, and that was counted.
 func (w *worker) enter(ctx context.Context, d *Dir) bool {
+	if s := w.p.share; s != nil {
+		if err := s.avoids(d); err != nil {
+			w.avoid(ctx, d, err)
+			return false
+		}
+	}
 	sameMount, err := w.open(d)
 	if err != nil {
 		if d.parent != nil && (errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err)) {
@@ -22,9 +28,14 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 			w.c.FailedDirs++
 			w.report(ctx, d.fail(OpOpen, err))
 		}
-		w.p.finished()
+		w.finished(d)
 		return false
 	}
+	return w.present(ctx, d, sameMount)
+}
+
+// present shows an open directory to the handler, if it is admitted.
+func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 	why, err := w.admit(d, sameMount)
 	switch {
 	case err != nil:
@@ -47,6 +58,8 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 			return true
 		case w.ends(ctx, err, d.Path):
 			// It stays queued.
+			d.reading = nil
+			w.leave(task{dir: d})
 			d.release(w.p)
 			return false
 		case errors.Is(err, fs.SkipDir):
@@ -57,7 +70,7 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 		}
 	}
 	d.release(w.p)
-	w.p.finished()
+	w.finished(d)
 	return false
 }
 
@@ -89,6 +102,8 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 
 func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 	w.called()
+	w.enterCall(callOpen, d)
+	defer w.leaveCall()
 	switch {
 	case d.parent == nil:
 		h, err = w.p.opener(d.name.String(), d.root.follow)
@@ -134,8 +149,14 @@ func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	}
 	w.called()
 	var err error
-	if d.dev, d.ino, err = d.handle.Identity(); err != nil {
+	w.enterCall(callStat, d)
+	d.dev, d.ino, err = d.handle.Identity()
+	w.leaveCall()
+	if err != nil {
 		return admitted, d.fail(OpStat, err)
+	}
+	if p.share != nil && d.parent == nil {
+		d.root.know(d.dev, d.ino)
 	}
 	if d.ino == 0 || d.parent == nil {
 		return admitted, nil // no identities here; or a root, whose was compared
@@ -143,7 +164,7 @@ func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	if p.isRoot[identity{d.dev, d.ino}] {
 		return another, nil
 	}
-	if p.oneFS && d.dev != d.root.dir.dev {
+	if p.oneFS && d.dev != p.rootDevice(d) {
 		return another, nil
 	}
 	if w.ancestry.contains(d.parent, d.ino) {
@@ -219,6 +240,9 @@ func (c *ancestry) contains(d *Dir, inode uint64) bool {
 // endPart gives up one part of d; the last one leaves it.
 func (w *worker) endPart(ctx context.Context, d *Dir) {
 	r := d.reading
+	if r.whole != nil {
+		r.whole.ended(w.epoch)
+	}
 	if r.parts.Add(-1) > 0 {
 		return
 	}
@@ -226,9 +250,16 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 		d.release(w.p) // it stays queued
 		return
 	}
+	if r.whole != nil && !w.ownsLast(ctx, r.whole) {
+		w.drop(d)
+		return
+	}
 	if w.dh != nil {
 		if err := w.guard(func() error { return w.dh.LeaveDir(ctx, d) }); err != nil && !errors.Is(err, fs.SkipDir) {
 			if w.ends(ctx, err, d.Path) {
+				if w.p.share != nil {
+					w.leave(w.rest(d, nil))
+				}
 				d.release(w.p)
 				return
 			}
@@ -244,11 +275,17 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 	default:
 		w.c.ProcessedDirs++
 	}
+	w.drop(d)
+}
+
+// drop gives up a directory whose parts are all done.
+func (w *worker) drop(d *Dir) {
+	r := d.reading
 	d.reading = nil
 	*r = reading{}
 	w.spare = r
 	d.release(w.p)
-	w.p.finished()
+	w.finished(d)
 }
 
 // release gives up one use of d's handle; the last one closes it.

@@ -29,10 +29,12 @@ type pool struct {
 	rootFiles atomic.Int64 // those of pending that are files
 
 	// attention is not 0 when workers have to look up from the entries of a
-	// directory: the number of idle workers, and stopped if the walk ends early.
+	// directory: the number of idle workers, what a shared walk asks for, and
+	// stopped if the walk ends early.
 	attention atomic.Int32
 
 	mostWorkers int
+	share       *Shared // nil: nobody else walks these trees
 
 	fds     atomic.Int64 // open directories
 	maxFDs  atomic.Int64 // beyond it, none is kept open for its subdirectories
@@ -42,6 +44,9 @@ type pool struct {
 	started atomic.Int32 // workers that were started
 	limit   atomic.Int32 // those that may work; the others are benched
 	start   func(id int) // starts a worker
+
+	limitMu sync.Mutex // held while limit and started change
+	fixed   bool       // the number of workers does not adapt any more; guarded by limitMu
 
 	mu      sync.Mutex
 	idle    []*worker     // wait for a task
@@ -90,8 +95,13 @@ func (p *pool) trees(ctx context.Context, roots []string, newHandler func(int) (
 	return t, nil
 }
 
-// stopped is more than there can be idle workers.
-const stopped = 1 << 20
+// What there can be in attention.
+const (
+	idleMask = 1<<12 - 1 // how many workers are idle
+	cutting  = 1 << 16   // a cut is open
+	hungry   = 1 << 17   // others wait for work
+	stopped  = 1 << 20   // more than all of them
+)
 
 func (p *pool) stopping() bool { return p.attention.Load() >= stopped }
 
@@ -129,14 +139,19 @@ func (p *pool) fail(err error) {
 
 // finished ends one task. Its children are already in pending.
 func (p *pool) finished() {
-	if p.pending.Add(-1) == 0 {
-		p.wakeAll()
+	if p.pending.Add(-1) > 0 {
+		return
 	}
+	if p.share != nil {
+		p.share.notify() // it goes on when there is more
+		return
+	}
+	p.wakeAll()
 }
 
 // wakeIdle wakes up to n of the workers that wait for a task.
 func (p *pool) wakeIdle(n int) {
-	if p.attention.Load()&(stopped-1) == 0 {
+	if p.attention.Load()&idleMask == 0 {
 		return
 	}
 	p.mu.Lock()
@@ -195,7 +210,7 @@ func (p *pool) bench(w *worker) bool {
 	case p.over:
 		p.mu.Unlock()
 		return false
-	case w.id < int(p.limit.Load()):
+	case w.id < int(p.limit.Load()) || w.behind():
 		p.mu.Unlock()
 		return true
 	}
@@ -207,8 +222,14 @@ func (p *pool) bench(w *worker) bool {
 }
 
 // setLimit lets n workers work: it starts those that are missing, calls others
-// from the bench, or sends there those that are too many.
-func (p *pool) setLimit(n int) {
+// from the bench, or sends there those that are too many. The adapter has no say
+// any more once somebody else has set it.
+func (p *pool) setLimit(n int, adapter bool) {
+	p.limitMu.Lock()
+	defer p.limitMu.Unlock()
+	if adapter && p.fixed {
+		return
+	}
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()
@@ -232,7 +253,7 @@ func (p *pool) setLimit(n int) {
 // queueBound is how many tasks a worker may have waiting before it stops
 // reading a directory and takes its subdirectories first.
 func (p *pool) queueBound() int {
-	return min(max(1<<15/int(p.limit.Load()), 128), 4096)
+	return min(max(1<<15/max(int(p.limit.Load()), 1), 128), 4096)
 }
 
 // run walks the trees below the roots and returns when every worker has ended.
@@ -285,7 +306,7 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 	p.reserve.holdBack(workers) // before the first directory is opened
 	defer p.reserve.giveUp()
 	wg.Go(func() { first.run(ctx, newHandler) })
-	p.setLimit(workers)
+	p.setLimit(workers, false)
 	if adaptive {
 		p.adapt(procs) // until the walk has ended: it starts workers
 	}
@@ -331,6 +352,9 @@ func (p *pool) totals(t Totals) Totals {
 		c := w.shared
 		w.sharedMu.Unlock()
 		t.add(&c)
+	}
+	if p.share != nil {
+		p.share.addFound(&t)
 	}
 	t.Workers = int(p.started.Load())
 	return t

@@ -18,6 +18,11 @@ type root struct {
 	follow bool   // it may be a symbolic link
 	slash  bool   // it was given with a slash behind it: it has to be a directory
 	dir    *Dir
+	number int // among those that were given
+
+	// In a shared walk:
+	mu sync.Mutex // guards id, and the identities of what leads to added items
+	id identity   // of dir
 }
 
 // keptRoots is how many roots stay open between being looked at and being
@@ -29,14 +34,8 @@ const keptRoots = 64
 // names of one directory the first is taken.
 func (p *pool) openRoots(paths []string, o *Options) []task {
 	roots := make([]*root, 0, len(paths))
-	for _, given := range paths {
-		r := &root{path: given, paths: p.paths, follow: o.FollowRoots}
-		if given != "" { // that is no path: to open it is an error
-			r.path = p.paths.clean(given)
-			r.slash = len(given) > 1 && p.paths.isSeparator(given[len(given)-1])
-			r.follow = r.follow || r.slash
-		}
-		roots = append(roots, r)
+	for i, given := range paths {
+		roots = append(roots, p.newRoot(i, given, o))
 	}
 	if len(roots) > 1 {
 		each(roots, p.locate)
@@ -72,6 +71,16 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		}
 	}
 	return tasks
+}
+
+func (p *pool) newRoot(number int, given string, o *Options) *root {
+	r := &root{number: number, path: given, paths: p.paths, follow: o.FollowRoots}
+	if given != "" { // that is no path: to open it is an error
+		r.path = p.paths.clean(given)
+		r.slash = len(given) > 1 && p.paths.isSeparator(given[len(given)-1])
+		r.follow = r.follow || r.slash
+	}
+	return r
 }
 
 // withoutNested drops roots that are given twice, and those that the walk of

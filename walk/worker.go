@@ -35,6 +35,15 @@ type worker struct {
 	shared   Totals       // c as it was after the last chunk
 	progress atomic.Int64 // ops as it was a moment ago
 
+	// In a shared walk: see Shared.
+	epoch   uint64
+	hand    piece          // the chunk at hand
+	handAll []byte         // its records from the first one on
+	left    []task         // what was at hand when the walk was stopped
+	counted map[*whole]sum // in parts, since the last cut
+	refused bool           // the handler ended the walk instead of handling an entry
+	call    callMark
+
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
 	subs      []subdir  // subdirectories in the chunk at hand
@@ -63,6 +72,9 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 			w.reopened.close(w.p)
 			w.share()
 			w.p.fail(errors.New("a handler ended its goroutine"))
+			if s := w.p.share; s != nil {
+				s.lost(w)
+			}
 		}
 	}()
 	w.walk(ctx, newHandler)
@@ -81,15 +93,22 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 	w.dh, _ = h.(DirHandler)
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
-	w.buf = make([]byte, bufSize)
+	s := w.p.share
+	if s != nil {
+		s.join(w)
+	} else {
+		w.buf = make([]byte, bufSize)
+	}
 	for {
-		t, ok := w.next()
+		t, ok := w.next(ctx)
 		if !ok {
 			break
 		}
 		switch {
 		case t.dir.depth < 0:
-			w.rootFile(ctx, t.dir, rawdir.NameIn(t.chunk))
+			w.rootFile(ctx, t)
+		case s != nil:
+			w.sharedTask(ctx, t)
 		case t.chunk != nil:
 			w.handle(ctx, t.dir, t.chunk)
 			w.queueSubs(t.dir)
@@ -104,12 +123,21 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 		w.breathe()
 	}
 	w.reopened.close(w.p)
-	if f, ok := h.(Flusher); ok {
-		if err := w.guard(func() error { return f.Flush(context.WithoutCancel(ctx)) }); err != nil {
-			w.p.fail(err)
-		}
+	if s != nil {
+		w.lastCut(ctx)
+	} else if err := w.flush(ctx); err != nil {
+		w.p.fail(err)
 	}
 	w.share()
+}
+
+// flush lets the handler do what it held back.
+func (w *worker) flush(ctx context.Context) error {
+	f, ok := w.h.(Flusher)
+	if !ok {
+		return nil
+	}
+	return w.guard(func() error { return f.Flush(context.WithoutCancel(ctx)) })
 }
 
 // called counts a call to the file system.
@@ -132,6 +160,9 @@ func (w *worker) breathe() {
 		return
 	}
 	w.share()
+	if w.p.share != nil {
+		w.p.share.lookLow(w)
+	}
 	if w.ops >= w.yieldAt {
 		w.yieldAt = w.ops + yieldEvery
 		runtime.Gosched()
@@ -149,11 +180,14 @@ func (w *worker) share() {
 
 // next returns the newest task of this worker, or one of another, and waits
 // where there is none. It returns false when the walk has ended.
-func (w *worker) next() (task, bool) {
+func (w *worker) next(ctx context.Context) (task, bool) {
 	p := w.p
 	for {
 		if p.stopping() {
 			return task{}, false
+		}
+		if w.behind() {
+			w.cut(ctx)
 		}
 		if w.id >= int(p.limit.Load()) {
 			w.share()
@@ -165,47 +199,70 @@ func (w *worker) next() (task, bool) {
 		if t, ok := w.q.pop(); ok {
 			return t, true
 		}
-		if t, ok := w.steal(); ok {
+		if t, ok := w.steal(ctx); ok {
 			return t, true
 		}
 		// First say that this worker waits, then look once more: who pushes a
 		// task does it the other way round, so one of the two sees the other.
 		w.share()
 		p.addIdle(w)
-		if t, ok := w.steal(); ok {
+		if t, ok := w.steal(ctx); ok {
 			p.removeIdle(w)
 			return t, true
 		}
-		if p.pending.Load() == 0 || p.stopping() {
+		if p.stopping() || p.pending.Load() == 0 && p.share == nil {
 			p.removeIdle(w)
 			return task{}, false
+		}
+		if w.behind() || w.id >= int(p.limit.Load()) {
+			p.removeIdle(w)
+			continue
+		}
+		if p.share != nil {
+			p.share.dry(w)
 		}
 		<-w.wake
 	}
 }
 
 // steal takes the oldest half of the tasks of some other worker.
-func (w *worker) steal() (task, bool) {
+func (w *worker) steal(ctx context.Context) (task, bool) {
 	n := int(w.p.started.Load())
 	start := rand.IntN(n)
+	if w.p.share != nil {
+		if t, ok := w.stealFrom(ctx, &w.p.share.feed); ok {
+			return t, true
+		}
+	}
 	for i := range n {
 		victim := w.p.workers[(start+i)%n].Load()
 		if victim == nil || victim == w {
 			continue
 		}
-		w.stash = victim.q.steal(w.stash[:0])
-		last := len(w.stash) - 1
-		if last < 0 {
-			continue
+		if t, ok := w.stealFrom(ctx, &victim.q); ok {
+			return t, true
 		}
-		t := w.stash[last]
-		if last > 0 {
-			w.give(w.stash[:last]...)
-		}
-		clear(w.stash)
-		return t, true
 	}
 	return task{}, false
+}
+
+func (w *worker) stealFrom(ctx context.Context, q *deque) (task, bool) {
+	var behind bool
+	if w.stash, behind = q.steal(w.stash[:0], w.epoch); behind {
+		// What is there belongs to the next epoch.
+		w.cut(ctx)
+		w.stash, _ = q.steal(w.stash[:0], w.epoch)
+	}
+	last := len(w.stash) - 1
+	if last < 0 {
+		return task{}, false
+	}
+	t := w.stash[last]
+	if last > 0 {
+		w.give(w.stash[:last]...)
+	}
+	clear(w.stash)
+	return t, true
 }
 
 // give puts tasks into the deque and wakes workers that wait for some.

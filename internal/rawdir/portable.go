@@ -76,6 +76,14 @@ func (d *rootDir) OpenDir(name Name) (Dir, bool, error) {
 	return sub, false, err
 }
 
+func (d *rootDir) Again() (Dir, error) {
+	root, err := d.root.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	return newRootDir(root)
+}
+
 func (d *rootDir) Stat(_ Fields, st *Stat) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -151,8 +159,9 @@ func FromFS(fsys fs.FS) Opener {
 // fsDir is a directory of an fs.FS by its name.
 type fsDir struct {
 	entryReader
-	fsys fs.FS
-	name string
+	fsys   fs.FS
+	name   string
+	follow bool
 }
 
 func openFS(fsys fs.FS, name string, follow bool) (Dir, error) {
@@ -176,7 +185,7 @@ func openFS(fsys fs.FS, name string, follow bool) (Dir, error) {
 		f.Close()
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("the file system can not list it")}
 	}
-	return &fsDir{entryReader{dir: dir}, fsys, name}, nil
+	return &fsDir{entryReader{dir: dir}, fsys, name, follow}, nil
 }
 
 func (d *fsDir) join(name Name) string {
@@ -190,6 +199,8 @@ func (d *fsDir) OpenDir(name Name) (Dir, bool, error) {
 	sub, err := openFS(d.fsys, d.join(name), false)
 	return sub, false, err
 }
+
+func (d *fsDir) Again() (Dir, error) { return openFS(d.fsys, d.name, d.follow) }
 
 func (d *fsDir) Stat(_ Fields, st *Stat) error {
 	d.mu.Lock()

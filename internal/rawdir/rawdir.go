@@ -43,6 +43,8 @@ type Dir interface {
 	// an error for which IsNotDir holds. sameMount says that no mount point was
 	// crossed; where that is not known, it is false.
 	OpenDir(name Name) (sub Dir, sameMount bool, err error)
+	// Again opens the directory itself once more, with a position of its own.
+	Again() (Dir, error)
 	// Lstat reads the attributes of an entry, of a symbolic link its own.
 	Lstat(name Name, want Fields, st *Stat) error
 	// Stat reads the attributes of the directory itself.

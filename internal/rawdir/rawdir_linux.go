@@ -137,6 +137,14 @@ func (d *fdDir) OpenDir(name Name) (Dir, bool, error) {
 	return &fdDir{fd}, false, nil
 }
 
+func (d *fdDir) Again() (Dir, error) {
+	fd, err := openatNoatime(d.fd, ".\x00", openFlags)
+	if err != nil {
+		return nil, err
+	}
+	return &fdDir{fd}, nil
+}
+
 // openat2 opens a name that is not a mount point.
 func openat2(at int, name Name, flags int) (int, error) {
 	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_XDEV}
@@ -284,4 +292,14 @@ func (d *fdDir) Close() error { return unix.Close(d.fd) }
 // IsNotDir says that what should be opened is not a directory, or not any more.
 func IsNotDir(err error) bool {
 	return errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
+// SystemType is the type of the file system that holds a path, as statfs tells
+// it; 0 if it can not be told.
+func SystemType(path string) uint64 {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) != nil {
+		return 0
+	}
+	return uint64(st.Type)
 }

@@ -1,0 +1,395 @@
+// Package client works on the jobs of a server with many workers.
+//
+// A client has a session for each job that it works on: a walk that it shares
+// with the sessions of other clients. It begins when the server asks for it, is
+// given work, gives work away, and writes its record, which is all that remains of
+// it if it dies.
+package client
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// App is an application that a client has.
+type App interface {
+	ID() wire.AppID
+	// Begin begins a session of a job. An error says that this client can not
+	// work on it.
+	Begin(spec *wire.Spec) (Task, error)
+}
+
+// Task is what an application does in one session.
+type Task interface {
+	// Options are those of the walk that the job asks for.
+	Options() walk.Options
+	NewHandler(ctx context.Context, worker int) (walk.Handler, error)
+	// Cut adds what a worker counted since its last cut to an epoch. It is called
+	// on the worker's goroutine, after its handler's Flush.
+	Cut(worker int, epoch uint64) error
+	// Sum ends an epoch that all workers have cut, and returns what was counted
+	// since the session began, and the lines of the list of errors that are new,
+	// nil if there are none or they are not wanted.
+	Sum(epoch uint64) (sum, errors []byte, err error)
+}
+
+// Options of a client.
+type Options struct {
+	Bus     bus.Bus
+	Apps    []App
+	Workers int // 0 adapts
+	Once    bool
+	Logger  *slog.Logger
+	FS      fs.FS // is walked instead of the system's files
+	Host    string
+
+	// Bug breaks the protocol on purpose, for tests that have to notice.
+	Bug Bug
+}
+
+// Bug is a way to break the protocol.
+type Bug int
+
+// The bugs that tests have to notice.
+const (
+	NoBug            Bug = iota
+	BugNoCompare         // write records whatever stands there
+	BugEarlyRecord       // write what remains before what was counted is in it
+	BugForgetChild       // leave one item out of what remains
+	BugTakeTwice         // take deliveries up whatever their number
+	BugGiveUnwritten     // keep what was given away as well
+)
+
+// Times that the client goes by.
+const (
+	beatEvery   = 500 * time.Millisecond
+	hungerEvery = 50 * time.Millisecond // while there is nothing to do
+	minCommit   = 2 * time.Second
+	maxCommit   = 10 * time.Second
+	leaveTime   = 20 * time.Second // to give all back
+)
+
+// Work works until ctx is cancelled, gives all back, and returns nil; or until
+// Options.Once is fulfilled.
+func Work(ctx context.Context, o Options) error {
+	c := &client{
+		o:        o,
+		id:       ledger.ClientID(strings.ToLower(rand.Text()[:16])),
+		log:      o.Logger,
+		sessions: map[string]*session{},
+		seen:     map[string]bool{},
+		orders:   make(chan wire.Order, 1024),
+		poke:     make(chan struct{}, 1),
+		ended:    make(chan *session, 64),
+		looked:   make(chan string),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.o.Host == "" {
+		c.o.Host, _ = os.Hostname()
+	}
+	return c.run(ctx)
+}
+
+// client is a process that works. Its fields belong to the goroutine of run.
+type client struct {
+	o        Options
+	id       ledger.ClientID
+	log      *slog.Logger
+	server   string // that welcomed us, "" if none did
+	sessions map[string]*session
+	seen     map[string]bool // jobs that are being looked at
+	done     bool            // a job that we worked on is over
+
+	orders chan wire.Order
+	poke   chan struct{} // a session has something to tell at once
+	ended  chan *session
+	looked chan string // jobs whose roots were looked at
+	looks  sync.WaitGroup
+}
+
+func (c *client) hello() wire.Hello {
+	h := wire.Hello{Client: c.id, Host: c.o.Host, PID: os.Getpid(), Workers: c.o.Workers}
+	for _, a := range c.o.Apps {
+		h.Apps = append(h.Apps, a.ID())
+	}
+	return h
+}
+
+func (c *client) run(ctx context.Context) error {
+	sub, err := c.o.Bus.Subscribe(wire.SubjectOrder(c.id), func(m bus.Msg) {
+		var o wire.Order
+		if err := ledger.Decode(m.Data, &o); err != nil {
+			c.log.Warn("order not understood", "err", err)
+			return
+		}
+		select {
+		case c.orders <- o:
+		default: // it comes again
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer sub.Stop()
+	defer c.looks.Wait()
+
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	share := time.NewTicker(shareEvery)
+	defer share.Stop()
+	connected, changed := c.o.Bus.Connected()
+	if connected {
+		c.greet(ctx)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return c.leave(ctx)
+		case o := <-c.orders:
+			c.obey(ctx, o)
+		case <-c.poke:
+			c.beat(false)
+		case <-beat.C:
+			if c.server == "" && connected {
+				c.greet(ctx)
+			}
+			c.beat(false)
+		case <-share.C:
+			c.shareWorkers()
+		case <-changed:
+			var now bool
+			now, changed = c.o.Bus.Connected()
+			if now != connected {
+				connected = now
+				c.server = ""
+				if now {
+					c.greet(ctx)
+				} else {
+					c.log.Warn("connection to the server lost: going on with the work at hand, and trying again")
+				}
+			}
+		case job := <-c.looked:
+			delete(c.seen, job)
+		case s := <-c.ended:
+			c.forget(s)
+		}
+		if c.o.Once && c.done && len(c.sessions) == 0 {
+			c.beat(true)
+			return nil
+		}
+	}
+}
+
+// greet says hello to the server.
+func (c *client) greet(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	data, err := c.o.Bus.Request(ctx, wire.SubjectHello, ledger.Encode(c.hello()))
+	if err != nil {
+		return // again with the next beat
+	}
+	var w wire.Welcome
+	if err := ledger.Decode(data, &w); err != nil {
+		c.log.Error("the server is of another version", "err", err)
+		return
+	}
+	if w.Server != c.server {
+		c.server = w.Server
+		c.log.Info("joined the server", "client", c.id, "workers", c.workersText())
+	}
+}
+
+func (c *client) workersText() any {
+	if c.o.Workers == 0 {
+		return "auto"
+	}
+	return c.o.Workers
+}
+
+// beat tells the server how we do.
+func (c *client) beat(bye bool) {
+	b := wire.Beat{Hello: c.hello(), Bye: bye}
+	for _, s := range c.sessions {
+		b.Sessions = append(b.Sessions, s.pulse())
+	}
+	// What is lost comes again.
+	_ = c.o.Bus.Publish(wire.SubjectBeat, ledger.Encode(b))
+}
+
+// obey carries out an order.
+func (c *client) obey(ctx context.Context, o wire.Order) {
+	s := c.sessions[o.Job]
+	switch {
+	case o.Look:
+		c.look(ctx, o.Job)
+	case o.Open:
+		if s == nil {
+			c.open(ctx, o.Job)
+		}
+	case o.Over && s != nil && (o.Session == "" || o.Session == s.id):
+		c.done = true
+		s.tell(o)
+	case o.Over:
+		c.done = c.done || o.Session == ""
+	case s != nil && o.Session == s.id:
+		s.tell(o)
+	}
+}
+
+// spec reads what a job is, and finds its application.
+func (c *client) spec(ctx context.Context, job string) (*wire.Spec, bus.Table, App, error) {
+	table, err := c.o.Bus.Open(ctx, wire.Table(job))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	v, err := table.Get(ctx, wire.KeySpec)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	spec := new(wire.Spec)
+	if err := ledger.Decode(v.Data, spec); err != nil {
+		return nil, nil, nil, err
+	}
+	for _, a := range c.o.Apps {
+		if (a.ID() == wire.AppID{Name: spec.App, Version: spec.Version}) {
+			return spec, table, a, nil
+		}
+	}
+	return nil, nil, nil, errors.New("this client does not have the application")
+}
+
+// lookTime is how long it may take to look at roots: a mount may hang.
+const lookTime = 10 * time.Second
+
+// look tells the server what we see at the roots of a job.
+func (c *client) look(ctx context.Context, job string) {
+	if c.seen[job] {
+		return
+	}
+	// The call may hang: it is not waited for when the client ends.
+	c.seen[job] = true
+	seen := wire.Seen{Job: job, Client: c.id}
+	result := make(chan wire.Seen, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, lookTime)
+		defer cancel()
+		spec, _, app, err := c.spec(ctx, job)
+		var run Task
+		if err == nil {
+			run, err = app.Begin(spec)
+		}
+		if err != nil {
+			seen.Err = err.Error()
+		} else {
+			o := run.Options()
+			for _, r := range spec.Roots {
+				seen.Sights = append(seen.Sights, walk.Look(string(r), o.FollowRoots, c.o.FS))
+			}
+		}
+		result <- seen
+	}()
+	c.looks.Go(func() {
+		timeout := time.NewTimer(lookTime)
+		defer timeout.Stop()
+		var told wire.Seen
+		select {
+		case told = <-result:
+		case <-ctx.Done():
+			return
+		case <-timeout.C:
+			told = wire.Seen{Job: job, Client: c.id, Err: "no answer from a root for " + lookTime.String()}
+		}
+		_ = c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told))
+		select {
+		case c.looked <- job:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// open begins a session.
+func (c *client) open(ctx context.Context, job string) {
+	spec, table, app, err := c.spec(ctx, job)
+	if err != nil {
+		c.log.Warn("job can not be worked on", "job", job, "err", err)
+		return
+	}
+	s, err := c.newSession(spec, table, app)
+	if err != nil {
+		c.log.Warn("job can not be worked on", "job", job, "err", err)
+		return
+	}
+	c.sessions[job] = s
+	c.log.Info("working on a job", "job", job, "app", spec.App)
+	c.shareWorkers()
+	s.start(ctx)
+}
+
+// forget is called when a session has ended.
+func (c *client) forget(s *session) {
+	s.wait()
+	if c.sessions[s.spec.Job] == s {
+		delete(c.sessions, s.spec.Job)
+	}
+	switch {
+	case s.lost != nil:
+		c.log.Warn("the session was lost: others do its work", "job", s.spec.Job, "why", s.lost)
+	default:
+		c.log.Info("left a job", "job", s.spec.Job)
+	}
+	c.shareWorkers()
+	c.beat(false)
+}
+
+// leave gives all back.
+func (c *client) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	for _, s := range c.sessions {
+		s.tell(wire.Order{Session: s.id, Stop: true})
+	}
+	for len(c.sessions) > 0 {
+		select {
+		case s := <-c.ended:
+			s.wait()
+			delete(c.sessions, s.spec.Job)
+		case <-ctx.Done():
+			for _, s := range c.sessions {
+				s.abandon(errors.New("the client ended"))
+			}
+			c.beat(true)
+			return errors.New("not all work could be given back in time: the server gives it to others when it notices")
+		}
+	}
+	c.beat(true)
+	return nil
+}
+
+const shareEvery = 200 * time.Millisecond
+
+// shareWorkers divides the workers among the sessions that have work, in
+// proportion to the priorities of their jobs.
+func (c *client) shareWorkers() {
+	if c.o.Workers == 0 && len(c.sessions) < 2 {
+		for _, s := range c.sessions {
+			s.setWorkers(adaptive)
+		}
+		return
+	}
+	shares(c.sessions, c.o.Workers)
+}

@@ -1,0 +1,606 @@
+package ledger
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// Phase says where a job is in its life.
+type Phase string
+
+// The phases of a job.
+const (
+	Waiting  Phase = "waiting"  // for clients, or for the first of them to look at the roots
+	Running  Phase = "running"  // some session may hold work
+	Stopping Phase = "stopping" // all sessions are to end
+	Ended    Phase = "ended"    // nothing changes any more, unless it is resumed
+)
+
+// Move is a bag on its way to a session.
+type Move struct {
+	Ref
+	To   SessionID
+	A    uint64 // numbers the deliveries to a session, from 1
+	Must bool   // nobody else is left to try
+}
+
+// Member is what the coordinator knows of a session.
+type Member struct {
+	Client ClientID
+	Host   string
+	Ended  bool
+	NextA  uint64
+}
+
+// Suspect is a directory that may have done harm to who entered it.
+type Suspect struct {
+	Place
+	Deaths int // of clients that had named it
+	Alone  int // of those, how many worked on nothing else
+	Stalls []ClientID
+}
+
+// Verdict is how a job ended.
+type Verdict struct {
+	State  string // complete, stopped, failed, cancelled
+	Reason string
+}
+
+// State is the coordinator's state. It replaces the one before.
+type State struct {
+	Phase    Phase
+	Verdict  Verdict // in Stopping, what it will be
+	Started  time.Time
+	Finished time.Time
+	Resumed  int
+
+	Sights  []walk.Sight         // what the roots are, as the clients see them that take part
+	Refused map[ClientID]string  // clients that do not take part, and why
+	Members map[SessionID]Member // all that ever were
+
+	Moves   []Move
+	Settled []Ref // bags whose work is in another record now, but stand in Outs yet
+	Careful []Ref // bags that somebody may have died with
+	Outs    []Bag // the coordinator's own
+	NextOut uint64
+	Left    map[string]bool // shared directories that a bag was made for to leave them
+
+	Lost     int // sessions that were fenced
+	Unnamed  int // of those, how many had named nothing
+	Suspects []Suspect
+	Avoid    []walk.Avoided
+}
+
+// NewState is the state of a job that nobody works on yet.
+func NewState() *State {
+	return &State{
+		Phase:   Waiting,
+		Refused: map[ClientID]string{},
+		Members: map[SessionID]Member{},
+		Outs:    []Bag{{K: 1, Roots: true}},
+		NextOut: 2,
+		Left:    map[string]bool{},
+	}
+}
+
+// Job is a job as its records and its state tell it: the coordinator's side.
+type Job struct {
+	*State // but Moves, Settled and Careful, which Snapshot fills
+
+	records map[SessionID]*Record
+	dirty   bool
+
+	moves   map[SessionID][]Move // to whom, in the order of A
+	moving  map[Ref]bool
+	settled map[Ref]bool
+	careful map[Ref]bool
+	free    map[Ref]*Bag    // neither moving nor settled
+	parts   map[string]int  // shared directories: pieces that are held or in bags that are not settled
+	undone  map[string]bool // shared directories without pieces that nobody was told to leave yet
+	holding int             // sessions whose record holds something
+	broken  string
+}
+
+// NewJob makes a job of a state, which is its own from now on, and of all records
+// that were written.
+func NewJob(s *State, records []*Record) *Job {
+	j := &Job{
+		State:   s,
+		records: map[SessionID]*Record{},
+		moves:   map[SessionID][]Move{},
+		moving:  map[Ref]bool{},
+		settled: map[Ref]bool{},
+		careful: map[Ref]bool{},
+		free:    map[Ref]*Bag{},
+		parts:   map[string]int{},
+		undone:  map[string]bool{},
+	}
+	for _, m := range s.Moves {
+		j.moves[m.To] = append(j.moves[m.To], m)
+		j.moving[m.Ref] = true
+	}
+	for _, ref := range s.Settled {
+		j.settled[ref] = true
+	}
+	for _, ref := range s.Careful {
+		j.careful[ref] = true
+	}
+	for i := range s.Outs {
+		j.addBag("", &s.Outs[i])
+	}
+	for _, r := range records {
+		j.apply(r)
+	}
+	// Only now it is known which pieces there are.
+	for _, r := range records {
+		for id := range r.Shared {
+			j.undone[id] = true
+		}
+	}
+	j.leave()
+	return j
+}
+
+// Broken says why the records contradict each other, "" if they do not.
+func (j *Job) Broken() string { return j.broken }
+
+// Snapshot is the state to write.
+func (j *Job) Snapshot() *State {
+	s := *j.State
+	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
+	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
+		s.Moves = append(s.Moves, j.moves[to]...)
+	}
+	return &s
+}
+
+func sortedRefs(of map[Ref]bool) []Ref { return slices.SortedFunc(maps.Keys(of), Ref.compare) }
+
+func (r Ref) compare(o Ref) int { return cmp.Or(cmp.Compare(r.From, o.From), cmp.Compare(r.K, o.K)) }
+
+// Dirty says that the state has changed and is to be written before anybody is
+// told.
+func (j *Job) Dirty() bool { return j.dirty }
+
+// Written says that the state was written.
+func (j *Job) Written() { j.dirty = false }
+
+// Touch says that the caller changed the state.
+func (j *Job) Touch() { j.dirty = true }
+
+// Record is the last record of a session, nil if there is none.
+func (j *Job) Record(id SessionID) *Record { return j.records[id] }
+
+// Records are the last records of all sessions, in the order of their names.
+func (j *Job) Records() []*Record {
+	return slices.SortedFunc(maps.Values(j.records), func(a, b *Record) int { return cmp.Compare(a.Session, b.Session) })
+}
+
+// All yields the last records of all sessions, in no order.
+func (j *Job) All() iter.Seq[*Record] { return maps.Values(j.records) }
+
+// Apply takes in what a session wrote. Records that are older than what is known
+// change nothing.
+func (j *Job) Apply(r *Record) {
+	j.apply(r)
+	j.leave()
+}
+
+func (j *Job) apply(r *Record) {
+	old := j.records[r.Session]
+	if old != nil && old.N >= r.N {
+		return
+	}
+	m, known := j.Members[r.Session]
+	if !known {
+		m = Member{Client: r.Client, Host: r.Host, NextA: 1}
+		j.dirty = true
+	}
+	if r.End != Live && !m.Ended {
+		m.Ended = true
+		j.dirty = true
+		j.mourn(r)
+	}
+	j.Members[r.Session] = m
+	j.records[r.Session] = r
+	j.arrive(r)
+	j.replace(old, r)
+}
+
+// arrive notes which moves have arrived with a record, and which never will.
+func (j *Job) arrive(r *Record) {
+	var still []Move
+	for _, m := range j.moves[r.Session] {
+		switch {
+		case m.A <= r.In:
+			delete(j.moving, m.Ref)
+			j.dirty = true
+			if m.From == "" {
+				j.State.Outs = slices.DeleteFunc(slices.Clone(j.State.Outs), func(b Bag) bool {
+					if b.K == m.K {
+						j.count(b.Items, -1)
+					}
+					return b.K == m.K
+				})
+				delete(j.careful, m.Ref)
+				continue
+			}
+			j.settled[m.Ref] = true
+			if b := j.bag(m.Ref); b != nil {
+				j.count(b.Items, -1)
+			}
+		case r.End != Live:
+			// It may have been in its hands.
+			delete(j.moving, m.Ref)
+			j.dirty = true
+			if r.End == Fenced {
+				j.careful[m.Ref] = true
+			}
+			if b := j.bag(m.Ref); b != nil {
+				j.free[m.Ref] = b
+			}
+		default:
+			still = append(still, m)
+		}
+	}
+	if j.moves[r.Session] = still; still == nil {
+		delete(j.moves, r.Session)
+	}
+}
+
+// replace folds a record in place of the one before, which may be nil.
+func (j *Job) replace(old, r *Record) {
+	here := make(map[uint64]bool, len(r.Outs))
+	for i := range r.Outs {
+		here[r.Outs[i].K] = true
+	}
+	there := map[uint64]bool{}
+	if old != nil {
+		j.count(old.Held, -1)
+		if len(old.Held) > 0 {
+			j.holding--
+		}
+		for i := range old.Outs {
+			b := &old.Outs[i]
+			there[b.K] = true
+			ref := Ref{r.Session, b.K}
+			switch {
+			case here[b.K]:
+			case j.settled[ref]:
+				delete(j.settled, ref)
+				delete(j.careful, ref)
+				j.dirty = true
+			default:
+				j.broken = fmt.Sprintf("%s forgot bag %d, which nobody else has", r.Session, b.K)
+			}
+		}
+	} else {
+		// After a start of the coordinator: settled bags may be gone by now.
+		for ref := range j.settled {
+			if ref.From == r.Session && !here[ref.K] {
+				delete(j.settled, ref)
+				delete(j.careful, ref)
+				j.dirty = true
+			}
+		}
+	}
+	for i := range r.Outs {
+		b := &r.Outs[i]
+		if !there[b.K] {
+			j.addBag(r.Session, b)
+		} else if ref := (Ref{r.Session, b.K}); j.free[ref] != nil {
+			j.free[ref] = b
+		}
+	}
+	j.count(r.Held, 1)
+	if len(r.Held) > 0 {
+		j.holding++
+	}
+}
+
+// addBag folds a bag that was not known.
+func (j *Job) addBag(from SessionID, b *Bag) {
+	ref := Ref{from, b.K}
+	if j.settled[ref] {
+		return
+	}
+	j.count(b.Items, 1)
+	if !j.moving[ref] {
+		j.free[ref] = b
+	}
+}
+
+// count counts the pieces of shared directories.
+func (j *Job) count(items []walk.Item, n int) {
+	for i := range items {
+		p := items[i].Part
+		if p == nil || p.Dir == "" {
+			continue
+		}
+		j.parts[p.Dir] += n
+		if j.parts[p.Dir] == 0 {
+			delete(j.parts, p.Dir)
+			if !j.State.Left[p.Dir] {
+				j.undone[p.Dir] = true
+			}
+		}
+	}
+}
+
+// leave makes bags of shared directories all parts of which are done.
+func (j *Job) leave() {
+	for _, id := range slices.Sorted(maps.Keys(j.undone)) {
+		delete(j.undone, id)
+		if j.parts[id] > 0 || j.State.Left[id] {
+			continue
+		}
+		var sum walk.DirSum
+		for _, r := range j.records {
+			if d, has := r.Shared[id]; has {
+				sum.Root, sum.Path = d.Root, d.Path
+				sum.Counts.Dirs += d.Counts.Dirs
+				sum.Counts.Files += d.Counts.Files
+				sum.Counts.Other += d.Counts.Other
+				sum.Flags |= d.Flags
+			}
+		}
+		b := Bag{K: j.State.NextOut, Items: []walk.Item{{
+			Root: sum.Root, Path: sum.Path, Part: &walk.Part{Counts: sum.Counts, Flags: sum.Flags},
+		}}}
+		j.State.NextOut++
+		j.State.Left[id] = true
+		j.State.Outs = append(slices.Clone(j.State.Outs), b)
+		j.addBag("", &j.State.Outs[len(j.State.Outs)-1])
+		j.dirty = true
+	}
+}
+
+// LeftOf are shared directories that a session need not tell of any more.
+func (j *Job) LeftOf(r *Record) []string {
+	var ids []string
+	for id := range r.Shared {
+		if j.State.Left[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// deaths before a directory is taken for what kills.
+const (
+	fatalDeaths = 3 // in all, if no other client died
+	surely      = 3 // alone, if others did: clients die for other reasons too
+)
+
+// mourn draws conclusions from a session that ended.
+func (j *Job) mourn(r *Record) {
+	s := j.State
+	switch r.End {
+	case Abandoned:
+		for _, st := range r.Stalled {
+			p := s.suspect(st.Place)
+			p.Stalls = append(p.Stalls, r.Client)
+			if len(p.Stalls) == 2 {
+				s.avoid(st.Place, fmt.Sprintf("no answer to %s for %v, twice", st.Op, st.For))
+			}
+		}
+	case Fenced:
+		s.Lost++
+		if len(r.Named) == 0 {
+			s.Unnamed++
+		}
+		for _, place := range r.Named {
+			p := s.suspect(place)
+			p.Deaths++
+			if r.Alone && len(r.Named) == 1 {
+				p.Alone++
+			}
+		}
+		culprits := 0
+		for i := range s.Suspects {
+			if s.Suspects[i].Alone > 0 {
+				culprits++
+			}
+		}
+		needed := 1
+		if s.Unnamed > max(culprits, 1) {
+			needed = surely
+		}
+		for i := range s.Suspects {
+			if p := &s.Suspects[i]; p.Alone >= needed && p.Deaths >= fatalDeaths-1 {
+				s.avoid(p.Place, fmt.Sprintf("its client died, %d times", p.Deaths+1))
+			}
+		}
+	}
+}
+
+func (s *State) suspect(place Place) *Suspect {
+	i := slices.IndexFunc(s.Suspects, func(p Suspect) bool { return p.Place == place })
+	if i < 0 {
+		i = len(s.Suspects)
+		s.Suspects = append(s.Suspects, Suspect{Place: place})
+	}
+	return &s.Suspects[i]
+}
+
+func (s *State) avoid(place Place, why string) {
+	if !slices.ContainsFunc(s.Avoid, func(a walk.Avoided) bool { return a.Root == place.Root && string(a.Path) == place.Path }) {
+		s.Avoid = append(s.Avoid, walk.Avoided{Root: place.Root, Path: []byte(place.Path), Err: why})
+	}
+}
+
+// Done says that nothing remains: every directory was counted in a record.
+func (j *Job) Done() bool {
+	return j.holding == 0 && len(j.free) == 0 && len(j.moving) == 0
+}
+
+// Unbegun says that nobody has begun the job at its roots.
+func (j *Job) Unbegun() bool {
+	for ref, b := range j.free {
+		if b.Roots && ref.From == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// AllEnded says that no session is live.
+func (j *Job) AllEnded() bool {
+	for _, m := range j.State.Members {
+		if !m.Ended {
+			return false
+		}
+	}
+	return true
+}
+
+// Free are the bags that wait for somebody: those of the coordinator first, then
+// by the sessions' names and their numbers.
+func (j *Job) Free() []Ref {
+	return slices.SortedFunc(maps.Keys(j.free), Ref.compare)
+}
+
+// IsCareful says that a free bag is to be worked on carefully, which is for a
+// session that has nothing else.
+func (j *Job) IsCareful(ref Ref) bool {
+	b := j.free[ref]
+	return b != nil && (b.Careful || j.careful[ref])
+}
+
+// Tried are the clients that a free bag is not for, unless there are no others.
+func (j *Job) Tried(ref Ref) []ClientID {
+	if b := j.free[ref]; b != nil {
+		return b.Tried
+	}
+	return nil
+}
+
+// Assign gives a free bag to a live session. It is delivered when State was
+// written.
+func (j *Job) Assign(ref Ref, to SessionID, must bool) {
+	m := j.State.Members[to]
+	if j.free[ref] == nil || m.Ended || m.NextA == 0 {
+		panic("ledger: a bag that is not free, or a session that is not live")
+	}
+	j.moves[to] = append(j.moves[to], Move{Ref: ref, To: to, A: m.NextA, Must: must})
+	j.moving[ref] = true
+	delete(j.free, ref)
+	m.NextA++
+	j.State.Members[to] = m
+	j.dirty = true
+}
+
+// Delivery is a bag for a session.
+type Delivery struct {
+	A    uint64
+	Ref  Ref
+	Bag  Bag
+	Must bool
+}
+
+// Undelivered counts what a session is to receive after the delivery that it
+// received last.
+func (j *Job) Undelivered(to SessionID, received uint64) int {
+	n := 0
+	for _, m := range j.moves[to] {
+		if m.A > received {
+			n++
+		}
+	}
+	return n
+}
+
+// Deliveries are what a session is to receive after the delivery that it
+// received last, in their order.
+func (j *Job) Deliveries(to SessionID, received uint64) []Delivery {
+	var ds []Delivery
+	for _, m := range j.moves[to] {
+		if m.A <= received {
+			continue
+		}
+		b := j.bag(m.Ref)
+		if b == nil {
+			panic(fmt.Sprintf("ledger: bag %d of %q is on its way and in no record", m.K, m.From))
+		}
+		d := Delivery{A: m.A, Ref: m.Ref, Bag: *b, Must: m.Must}
+		d.Bag.Careful = d.Bag.Careful || j.careful[m.Ref]
+		d.Bag.Items = slices.Clone(d.Bag.Items)
+		for i := range d.Bag.Items {
+			d.Bag.Items[i].Careful = d.Bag.Careful || d.Bag.Items[i].Careful
+			d.Bag.Items[i].Must = m.Must
+		}
+		ds = append(ds, d)
+	}
+	return ds
+}
+
+func (j *Job) bag(ref Ref) *Bag {
+	outs := j.State.Outs
+	if ref.From != "" {
+		if r := j.records[ref.From]; r != nil {
+			outs = r.Outs
+		} else {
+			return nil
+		}
+	}
+	for i := range outs {
+		if outs[i].K == ref.K {
+			return &outs[i]
+		}
+	}
+	return nil
+}
+
+// SettledOf are the bags of a session that it can forget.
+func (j *Job) SettledOf(id SessionID) []uint64 {
+	var ks []uint64
+	if r := j.records[id]; r != nil {
+		for i := range r.Outs {
+			if k := r.Outs[i].K; j.settled[Ref{id, k}] {
+				ks = append(ks, k)
+			}
+		}
+	}
+	return ks
+}
+
+// Remains counts what is not done: directories, and roots that are files. Roots
+// that nobody has begun count as directories.
+func (j *Job) Remains(roots int) (dirs, files int64) {
+	shared := map[string]bool{}
+	count := func(items []walk.Item) {
+		for _, item := range items {
+			switch {
+			case item.File:
+				files++
+			case item.Part != nil && item.Part.Dir != "":
+				shared[item.Part.Dir] = true
+			default:
+				dirs++
+			}
+		}
+	}
+	bags := func(from SessionID, outs []Bag) {
+		for _, b := range outs {
+			if j.settled[Ref{from, b.K}] {
+				continue
+			}
+			if b.Roots {
+				dirs += int64(roots)
+			}
+			count(b.Items)
+		}
+	}
+	bags("", j.State.Outs)
+	for id, r := range j.records {
+		count(r.Held)
+		bags(id, r.Outs)
+	}
+	return dirs + int64(len(shared)), files
+}

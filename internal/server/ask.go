@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+)
+
+// ask answers a command.
+func (s *server) ask(ctx context.Context, m bus.Msg) {
+	if m.Reply == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var a wire.Ask
+	if err := ledger.Decode(m.Data, &a); err != nil {
+		_ = m.Reply(ledger.Encode(wire.Answer{Err: "the server does not understand this command: " + err.Error()}))
+		return
+	}
+	answer, err := s.answer(ctx, &a)
+	if err != nil {
+		answer.Err = err.Error()
+	}
+	_ = m.Reply(ledger.Encode(answer))
+}
+
+func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
+	if a.Kind == wire.AskSubmit {
+		if a.Spec == nil {
+			return wire.Answer{}, errors.New("nothing was submitted")
+		}
+		return wire.Answer{Job: a.Spec.Job}, s.submit(ctx, a.Spec)
+	}
+	if a.Kind == wire.AskList {
+		s.mu.Lock()
+		jobs := s.list()
+		s.mu.Unlock()
+		var all wire.Answer
+		for _, j := range jobs {
+			st, err := j.ask(ctx, a.Kind)
+			if err != nil {
+				return all, err
+			}
+			st.Events = nil
+			all.Status = append(all.Status, st)
+		}
+		return all, nil
+	}
+	s.mu.Lock()
+	j := s.jobs[a.Job]
+	s.mu.Unlock()
+	if j == nil {
+		return wire.Answer{}, fmt.Errorf("there is no job %s", a.Job)
+	}
+	switch a.Kind {
+	case wire.AskStatus, wire.AskCancel, wire.AskResume:
+		st, err := j.ask(ctx, a.Kind)
+		return wire.Answer{Job: a.Job, Status: []wire.Status{st}}, err
+	case wire.AskRemove:
+		return wire.Answer{Job: a.Job}, s.remove(ctx, j)
+	}
+	return wire.Answer{}, fmt.Errorf("the server does not know the command %q", a.Kind)
+}
+
+// submit makes a job. It may be called again with the same.
+func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
+	s.mu.Lock()
+	known := s.jobs[spec.Job] != nil
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	if len(spec.Roots) == 0 || spec.App == "" {
+		return errors.New("a job needs an application and a path")
+	}
+	name := wire.Table(spec.Job)
+	table, err := s.o.Bus.Create(ctx, name)
+	if errors.Is(err, bus.ErrExists) {
+		table, err = s.o.Bus.Open(ctx, name)
+	}
+	if err != nil {
+		return err
+	}
+	spec.Submitted = time.Now()
+	state := ledger.NewState()
+	if _, err := table.Put(ctx, wire.KeyState, ledger.Encode(state), 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+		return err
+	}
+	// The job exists from here on.
+	if _, err := table.Put(ctx, wire.KeySpec, ledger.Encode(spec), 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+		return err
+	}
+	s.mu.Lock()
+	known = s.jobs[spec.Job] != nil
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	// Its life is the server's, not the request's.
+	_, err = s.open(s.life, spec.Job, table)
+	return err
+}
+
+// remove forgets a job that has ended, and all that is known of it.
+func (s *server) remove(ctx context.Context, j *job) error {
+	if j.phase() != ledger.Ended {
+		return fmt.Errorf("job %s has not ended: cancel it first", j.spec.Job)
+	}
+	if err := s.o.Bus.Drop(ctx, wire.Table(j.spec.Job)); err != nil && !errors.Is(err, bus.ErrNoTable) {
+		return err
+	}
+	s.mu.Lock()
+	delete(s.jobs, j.spec.Job)
+	s.mu.Unlock()
+	j.cancel()
+	return nil
+}

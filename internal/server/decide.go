@@ -1,0 +1,446 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+const (
+	sightTime = 2 * time.Second        // for all clients that are there to look at the roots
+	askEvery  = time.Second            // until a client is asked again to look, or to open
+	giveEvery = 20 * time.Millisecond  // between two splits of one session
+	giveWait  = 500 * time.Millisecond // until a session that gave nothing is asked again
+	giveMost  = 16                     // bags of one split
+	pulseTime = 3 * time.Second        // until a session that its client does not tell of is taken for lost
+)
+
+// decide does what follows from what is known.
+func (j *job) decide(ctx context.Context) {
+	l := j.ledger
+	j.bury(ctx)
+	switch l.Phase {
+	case ledger.Waiting:
+		j.gather()
+	case ledger.Running:
+		j.judge()
+		if l.Phase == ledger.Running {
+			j.recruit()
+			j.deal()
+		}
+	}
+	if l.Phase == ledger.Stopping && l.AllEnded() {
+		j.end(l.Verdict)
+	}
+}
+
+// bury fences the sessions of clients that are not there any more.
+func (j *job) bury(ctx context.Context) {
+	if connected, _ := j.s.o.Bus.Connected(); !connected {
+		return
+	}
+	alive := j.s.alive()
+	for id, p := range j.peers {
+		_, lives := alive[p.client]
+		if lives && time.Since(p.heard) < pulseTime || !lives && !j.s.settled() {
+			continue
+		}
+		r := j.ledger.Record(id)
+		f := r.Fence()
+		putCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		_, err := j.table.Put(putCtx, wire.KeyRecord(id), ledger.Encode(&f), p.rev)
+		cancel()
+		switch {
+		case err == nil:
+			host := j.ledger.Members[id].Host
+			j.ledger.Apply(&f)
+			delete(j.peers, id)
+			j.event("warn", "client %s on %s lost: its work is done by others", p.client, host)
+			j.records = true
+		case errors.Is(err, bus.ErrConflict):
+			// It wrote something, which we will see.
+			if v, err := j.table.Get(ctx, wire.KeyRecord(id)); err == nil {
+				j.record(&v)
+			}
+		default:
+			j.s.log.Warn("a lost session can not be fenced yet", "job", j.spec.Job, "session", id, "err", err)
+		}
+	}
+}
+
+// app is the application that clients need to have.
+func (j *job) app() wire.AppID { return wire.AppID{Name: j.spec.App, Version: j.spec.Version} }
+
+// fit are the clients that have the application and were not refused, by name.
+func (j *job) fit(alive map[ledger.ClientID]wire.Hello) []ledger.ClientID {
+	var fit []ledger.ClientID
+	for id, h := range alive {
+		if slices.Contains(h.Apps, j.app()) && j.ledger.Refused[id] == "" {
+			fit = append(fit, id)
+		}
+	}
+	slices.Sort(fit)
+	return fit
+}
+
+// wait says what the job waits for.
+func (j *job) wait(why string) {
+	if j.waits != why {
+		j.waits = why
+		j.changed = true
+		if why != "" {
+			j.event("info", "waiting: %s", why)
+		}
+	}
+}
+
+// gather waits for clients, and finds out what the roots are.
+func (j *job) gather() {
+	alive := j.s.alive()
+	fit := j.fit(alive)
+	if len(fit) == 0 {
+		j.began = time.Time{}
+		switch {
+		case len(alive) == 0:
+			j.wait("no client has joined yet")
+		case len(j.ledger.Refused) > 0:
+			j.wait("no client that is there can see the paths")
+		default:
+			j.wait(fmt.Sprintf("none of the %d clients has the application %s", len(alive), j.app()))
+		}
+		return
+	}
+	if len(fit) < j.spec.Clients {
+		j.wait(fmt.Sprintf("%d of %d clients", len(fit), j.spec.Clients))
+		return
+	}
+	if j.began.IsZero() {
+		j.began = time.Now()
+	}
+	missing := 0
+	for _, id := range fit {
+		if j.seen[id] == nil {
+			missing++
+			j.look(id)
+		}
+	}
+	if missing > 0 && (time.Since(j.began) < sightTime || missing == len(fit)) {
+		if time.Since(j.began) >= sightTime {
+			j.wait("the clients look at the paths")
+		}
+		return
+	}
+	var seen []*wire.Seen
+	for _, id := range fit {
+		if s := j.seen[id]; s != nil && s.Err == "" && len(s.Sights) == len(j.spec.Roots) {
+			seen = append(seen, s)
+		} else if s != nil {
+			j.refuse(id, cmp.Or(s.Err, "it does not see all paths"))
+		}
+	}
+	if len(seen) == 0 {
+		return
+	}
+	if j.ledger.Sights == nil {
+		j.ledger.Sights = best(seen)
+	}
+	j.ledger.Phase = ledger.Running
+	if j.ledger.Started.IsZero() {
+		j.ledger.Started = time.Now()
+	}
+	j.ledger.Touch()
+	j.wait("")
+	j.event("info", "job started with %d clients", len(seen))
+	j.recruit()
+}
+
+// best is what most of the clients see that see most.
+func best(seen []*wire.Seen) []walk.Sight {
+	score := func(s *wire.Seen) (n int) {
+		for i, a := range s.Sights {
+			if a.Err == "" {
+				n += 1 << 20
+				if !a.Dir || !a.Empty {
+					n += 1 << 10
+				}
+			}
+			for _, o := range seen {
+				if o.Sights[i] == a {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	return slices.MaxFunc(seen, func(a, b *wire.Seen) int { return cmp.Compare(score(a), score(b)) }).Sights
+}
+
+// look asks a client what it sees at the roots.
+func (j *job) look(id ledger.ClientID) {
+	if time.Since(j.asked[id]) >= askEvery {
+		j.asked[id] = time.Now()
+		j.s.order(id, wire.Order{Job: j.spec.Job, Look: true})
+	}
+}
+
+// refuse leaves a client out of this job.
+func (j *job) refuse(id ledger.ClientID, why string) {
+	if j.ledger.Refused[id] != "" {
+		return
+	}
+	h := j.s.alive()[id]
+	j.ledger.Refused[id] = fmt.Sprintf("%s (%s): %s", id, h.Host, why)
+	j.ledger.Touch()
+	j.event("warn", "client %s on %s takes no part: %s", id, h.Host, why)
+}
+
+// recruit asks clients that fit to open a session.
+func (j *job) recruit() {
+	alive := j.s.alive()
+	working := map[ledger.ClientID]bool{}
+	for _, p := range j.peers {
+		working[p.client] = true
+	}
+	fit := j.fit(alive)
+	for _, id := range fit {
+		switch {
+		case working[id]:
+		case j.seen[id] == nil:
+			j.look(id)
+		default:
+			if why := j.differs(j.seen[id]); why != "" {
+				j.refuse(id, why)
+				continue
+			}
+			if time.Since(j.asked[id]) >= askEvery {
+				j.asked[id] = time.Now()
+				j.s.order(id, wire.Order{Job: j.spec.Job, Open: true})
+			}
+		}
+	}
+	switch {
+	case len(j.peers) > 0:
+		j.wait("")
+	case len(alive) == 0:
+		j.wait("all clients are gone")
+	case len(fit) == 0:
+		j.wait(fmt.Sprintf("none of the %d clients can work on it", len(alive)))
+	}
+}
+
+// differs says why what a client sees is not the tree of this job.
+func (j *job) differs(seen *wire.Seen) string {
+	if seen.Err != "" {
+		return seen.Err
+	}
+	for i, want := range j.ledger.Sights {
+		if i >= len(seen.Sights) {
+			return "it does not see all paths"
+		}
+		got, root := seen.Sights[i], string(j.spec.Roots[i])
+		if got.Inode == want.Inode && got.Type == want.Type && got.Dir == want.Dir && (got.Err == "") == (want.Err == "") {
+			continue
+		}
+		if want.Dir && want.Empty && got.Dir && !got.Empty {
+			// Perhaps the first one, who saw nothing, was wrong.
+			j.stop("failed", fmt.Sprintf("%s was empty to who looked first, and is not to client %s: is a mount missing there?", root, seen.Client))
+		}
+		if got.Err != "" {
+			return fmt.Sprintf("%s: %s", root, got.Err)
+		}
+		return fmt.Sprintf("%s is another directory there (inode %d, file system type %#x; others have inode %d, type %#x)", root, got.Inode, got.Type, want.Inode, want.Type)
+	}
+	return ""
+}
+
+// judge looks whether the job has ended, or has to.
+func (j *job) judge() {
+	l := j.ledger
+	if !j.records {
+		return
+	}
+	j.records = false
+	var errs int64
+	for r := range l.All() {
+		errs += r.Totals.Errors
+		switch {
+		case r.Fatal != "":
+			j.stop("failed", r.Fatal)
+			return
+		case r.Stopped:
+			j.stop("stopped", "the application ended the walk")
+			return
+		}
+	}
+	if j.spec.MaxErrors > 0 && errs >= j.spec.MaxErrors {
+		j.stop("stopped", fmt.Sprintf("ended after %d errors", j.spec.MaxErrors))
+		return
+	}
+	if l.Done() {
+		j.end(ledger.Verdict{State: "complete"})
+	}
+}
+
+// end ends the job.
+func (j *job) end(v ledger.Verdict) {
+	l := j.ledger
+	l.Phase, l.Verdict, l.Finished = ledger.Ended, v, time.Now()
+	l.Touch()
+	j.wait("")
+	j.event("info", "%s", strings.TrimSuffix(fmt.Sprintf("job ended: %s: %s", v.State, v.Reason), ": "))
+}
+
+// deal gives the bags that are free to sessions that need work, and asks others
+// to give some where there are not enough.
+func (j *job) deal() {
+	hungry := j.hungry()
+	if len(hungry) == 0 {
+		return
+	}
+	l := j.ledger
+	for _, ref := range l.Free() {
+		if len(hungry) == 0 {
+			return
+		}
+		careful, tried := l.IsCareful(ref), l.Tried(ref)
+		must := !slices.ContainsFunc(slices.Collect(maps.Values(j.peers)), func(p *peer) bool { return !slices.Contains(tried, p.client) })
+		i := slices.IndexFunc(hungry, func(p *peer) bool {
+			return (!careful || p.Dry) && (must || !slices.Contains(tried, p.client))
+		})
+		if i < 0 {
+			continue
+		}
+		p := hungry[i]
+		hungry = slices.Delete(hungry, i, i+1)
+		l.Assign(ref, p.Session, must && len(tried) > 0)
+		p.open = true
+	}
+	j.beg(len(hungry))
+}
+
+// hungry are the sessions that need work, those without any first.
+func (j *job) hungry() []*peer {
+	var hungry []*peer
+	for _, p := range j.peers {
+		if p.Session != "" && !p.Unborn && !p.open && (p.Hungry || p.Dry) && j.ledger.Undelivered(p.Session, p.Received) == 0 {
+			hungry = append(hungry, p)
+		}
+	}
+	slices.SortFunc(hungry, func(a, b *peer) int {
+		if a.Dry != b.Dry {
+			if a.Dry {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Session, b.Session)
+	})
+	return hungry
+}
+
+// beg asks sessions that have much for bags. Those whose oldest directory is
+// nearest to the root have most.
+func (j *job) beg(bags int) {
+	if bags == 0 {
+		return
+	}
+	var donors []*peer
+	for _, p := range j.peers {
+		wait := giveWait
+		if p.heard.After(p.asked) {
+			wait = giveEvery
+		}
+		if p.Session != "" && !p.Dry && time.Since(p.asked) >= wait {
+			donors = append(donors, p)
+		}
+	}
+	slices.SortFunc(donors, func(a, b *peer) int {
+		return cmp.Or(
+			cmp.Compare(min(b.Queued, 1), min(a.Queued, 1)),
+			cmp.Compare(a.MinDepth, b.MinDepth),
+			cmp.Compare(b.Queued, a.Queued),
+			cmp.Compare(a.Session, b.Session))
+	})
+	for i, p := range donors {
+		if bags <= 0 {
+			return
+		}
+		n := min((bags+len(donors)-i-1)/(len(donors)-i), giveMost)
+		bags -= n
+		p.asked = time.Now()
+		j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: p.Session, Give: n})
+	}
+}
+
+// inlineBag is the size of the largest bag that is sent in a message.
+const inlineBag = 32 << 10
+
+// tellEvery is how often a session is told again what it may not know.
+const tellEvery = time.Second
+
+// tell tells each session what it does not know yet. A message may get lost, so
+// that it is told again until its beats or records show that it knows.
+func (j *job) tell() {
+	l := j.ledger
+	if l.Phase == ledger.Ended {
+		for id, p := range j.peers {
+			j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: id, Over: true})
+		}
+		clear(j.peers) // who does not hear it is told with its next beat
+		return
+	}
+	for id, p := range j.peers {
+		again := time.Since(p.told.at) >= tellEvery
+		o := wire.Order{Job: j.spec.Job, Session: id, Stop: again && l.Phase == ledger.Stopping}
+		if l.Phase == ledger.Running {
+			after := max(p.Received, p.told.a)
+			if again {
+				after = p.Received
+			}
+			o.Deliveries = j.deliveries(id, after)
+		}
+		o.Settled, o.Left = l.SettledOf(id), l.LeftOf(l.Record(id))
+		o.Avoid = l.Avoid
+		for _, s := range l.Suspects {
+			o.Suspects = append(o.Suspects, s.Place)
+		}
+		now := told{time.Now(), p.told.a, len(o.Settled), len(o.Left), len(o.Avoid), len(o.Suspects)}
+		if n := len(o.Deliveries); n > 0 {
+			now.a = o.Deliveries[n-1].A
+		}
+		was := p.told
+		was.at = now.at
+		if something := o.Stop || now.settled+now.left+now.avoid+now.suspect+len(o.Deliveries) > 0; something && (again || now != was) {
+			p.told = now
+			j.s.order(p.client, o)
+		}
+	}
+}
+
+// deliveries are those of a session after one that it knows.
+func (j *job) deliveries(to ledger.SessionID, after uint64) []wire.Delivery {
+	if j.ledger.Undelivered(to, after) == 0 {
+		return nil
+	}
+	var ds []wire.Delivery
+	size := 0
+	for _, d := range j.ledger.Deliveries(to, after) {
+		w := wire.Delivery{A: d.A, Ref: d.Ref, Careful: d.Bag.Careful, Must: d.Must}
+		if n := len(ledger.Encode(d.Bag)); size+n <= inlineBag {
+			size += n
+			w.Bag = &d.Bag
+		}
+		ds = append(ds, w)
+	}
+	return ds
+}

@@ -1,0 +1,334 @@
+// Package server coordinates jobs: it never walks.
+//
+// A server has no state that matters. It reads the table of each job, which
+// holds the records of the clients' sessions and its own state, decides who gets
+// what work, writes that down, and only then tells. It can be killed at any time
+// and started again.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+)
+
+// Times that the server goes by.
+const (
+	beatEvery = 500 * time.Millisecond // what clients are told
+	lostAfter = 4 * time.Second        // without a beat a client is lost
+	tickEvery = 100 * time.Millisecond
+	newsEvery = time.Second
+	askTime   = 10 * time.Second // to answer a command
+)
+
+// Options of a server.
+type Options struct {
+	Bus    bus.Bus
+	Logger *slog.Logger
+}
+
+// Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.
+func Run(ctx context.Context, o Options) error {
+	s := &server{
+		o:       o,
+		id:      strings.ToLower(rand.Text()[:8]),
+		log:     o.Logger,
+		clients: map[ledger.ClientID]*client{},
+		jobs:    map[string]*job{},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s.run(ctx)
+}
+
+type server struct {
+	o   Options
+	id  string // of this start
+	log *slog.Logger
+
+	mu      sync.Mutex
+	clients map[ledger.ClientID]*client
+	jobs    map[string]*job
+	started time.Time
+
+	life context.Context // of the server: jobs live as long
+	wg   sync.WaitGroup
+}
+
+// client is what the server knows of a client.
+type client struct {
+	wire.Hello
+	beat time.Time
+}
+
+func (c *client) has(app wire.AppID) bool { return slices.Contains(c.Apps, app) }
+
+func (c *client) String() string { return fmt.Sprintf("%s (%s, process %d)", c.Client, c.Host, c.PID) }
+
+func (s *server) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.wg.Wait()
+	defer cancel()
+	s.life, s.started = ctx, time.Now()
+	for subject, f := range map[string]func(context.Context, bus.Msg){
+		wire.SubjectHello: s.hello,
+		wire.SubjectBeat:  s.heard,
+		wire.SubjectSight: s.saw,
+	} {
+		sub, err := s.o.Bus.Subscribe(subject, func(m bus.Msg) { f(ctx, m) })
+		if err != nil {
+			return err
+		}
+		defer sub.Stop()
+	}
+	// The jobs first: who asks for one has to find it.
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	sub, err := s.o.Bus.Subscribe(wire.SubjectAsk, func(m bus.Msg) {
+		s.wg.Go(func() { s.ask(ctx, m) })
+	})
+	if err != nil {
+		return err
+	}
+	defer sub.Stop()
+
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	connected, changed := s.o.Bus.Connected()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			var now bool
+			now, changed = s.o.Bus.Connected()
+			if now && !connected {
+				s.log.Info("the engine is back")
+				s.forgive()
+			} else if connected && !now {
+				s.log.Warn("the engine is out of reach")
+			}
+			connected = now
+		case <-tick.C:
+			if connected {
+				s.lose()
+			}
+		}
+	}
+}
+
+// load finds the jobs that there are.
+func (s *server) load(ctx context.Context) error {
+	tables, err := s.o.Bus.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		id, isJob := strings.CutPrefix(t, "job_")
+		if !isJob {
+			continue
+		}
+		table, err := s.o.Bus.Open(ctx, t)
+		if err != nil {
+			return err
+		}
+		j, err := s.open(ctx, id, table)
+		if err != nil {
+			s.log.Error("job can not be read", "job", id, "err", err)
+			continue
+		}
+		if j.phase() != ledger.Ended {
+			s.log.Info("job goes on", "job", id, "app", j.spec.App)
+		}
+	}
+	return nil
+}
+
+// open begins to coordinate a job that is in a table.
+func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, error) {
+	v, err := table.Get(ctx, wire.KeySpec)
+	if err != nil {
+		return nil, err
+	}
+	spec := new(wire.Spec)
+	if err := ledger.Decode(v.Data, spec); err != nil {
+		return nil, err
+	}
+	j := newJob(s, spec, table)
+	if err := j.load(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.jobs[id] = j
+	s.mu.Unlock()
+	s.wg.Go(func() { j.run(ctx) })
+	return j, nil
+}
+
+// hello takes in a client.
+func (s *server) hello(_ context.Context, m bus.Msg) {
+	var h wire.Hello
+	if ledger.Decode(m.Data, &h) != nil || m.Reply == nil {
+		return
+	}
+	s.know(h)
+	_ = m.Reply(ledger.Encode(wire.Welcome{Server: s.id, Every: beatEvery}))
+}
+
+// know notes that a client lives.
+func (s *server) know(h wire.Hello) *client {
+	s.mu.Lock()
+	c, known := s.clients[h.Client]
+	if !known {
+		c = &client{}
+		s.clients[h.Client] = c
+	}
+	c.Hello, c.beat = h, time.Now()
+	jobs := s.list()
+	s.mu.Unlock()
+	if !known {
+		s.log.Info("client joined", "client", h.Client, "host", h.Host, "pid", h.PID)
+		for _, j := range jobs {
+			j.send(event{joined: &h})
+		}
+	}
+	return c
+}
+
+// list are the jobs; mu is held.
+func (s *server) list() []*job {
+	jobs := make([]*job, 0, len(s.jobs))
+	for _, j := range s.jobs {
+		jobs = append(jobs, j)
+	}
+	slices.SortFunc(jobs, func(a, b *job) int { return cmp.Compare(a.spec.Job, b.spec.Job) })
+	return jobs
+}
+
+// heard takes in a beat.
+func (s *server) heard(_ context.Context, m bus.Msg) {
+	var b wire.Beat
+	if ledger.Decode(m.Data, &b) != nil {
+		return
+	}
+	if b.Bye {
+		s.mu.Lock()
+		_, known := s.clients[b.Client]
+		delete(s.clients, b.Client)
+		jobs := s.list()
+		s.mu.Unlock()
+		if known {
+			s.log.Info("client left", "client", b.Client, "host", b.Host)
+			for _, j := range jobs {
+				j.send(event{left: b.Client})
+			}
+		}
+		return
+	}
+	s.know(b.Hello)
+	s.mu.Lock()
+	jobs := s.list()
+	s.mu.Unlock()
+	for _, j := range jobs {
+		e := event{beat: &b}
+		for i := range b.Sessions {
+			if b.Sessions[i].Job == j.spec.Job {
+				e.pulse = &b.Sessions[i]
+			}
+		}
+		j.send(e)
+	}
+	for i := range b.Sessions {
+		if p := &b.Sessions[i]; !slices.ContainsFunc(jobs, func(j *job) bool { return j.spec.Job == p.Job }) {
+			s.order(b.Client, wire.Order{Job: p.Job, Session: p.Session, Over: true})
+		}
+	}
+}
+
+// saw takes in what a client sees at the roots of a job.
+func (s *server) saw(_ context.Context, m bus.Msg) {
+	var seen wire.Seen
+	if ledger.Decode(m.Data, &seen) != nil {
+		return
+	}
+	s.mu.Lock()
+	j := s.jobs[seen.Job]
+	s.mu.Unlock()
+	if j != nil {
+		j.send(event{seen: &seen})
+	}
+}
+
+func (s *server) order(to ledger.ClientID, o wire.Order) {
+	o.Server = s.id
+	// What is lost is told again when the client's next beat shows that it does
+	// not know.
+	if err := s.o.Bus.Publish(wire.SubjectOrder(to), ledger.Encode(o)); err != nil && !errors.Is(err, bus.ErrClosed) {
+		s.log.Warn("order not sent", "client", to, "err", err)
+	}
+}
+
+// lose finds clients that are not heard of any more.
+func (s *server) lose() {
+	s.mu.Lock()
+	var lost []*client
+	for id, c := range s.clients {
+		if time.Since(c.beat) > lostAfter {
+			lost = append(lost, c)
+			delete(s.clients, id)
+		}
+	}
+	jobs := s.list()
+	s.mu.Unlock()
+	for _, c := range lost {
+		s.log.Warn("client lost: not heard of for "+lostAfter.String(), "client", c.Client, "host", c.Host, "pid", c.PID)
+		for _, j := range jobs {
+			j.send(event{left: c.Client})
+		}
+	}
+}
+
+// forgive gives all clients time to come back: the engine was away, not they.
+func (s *server) forgive() {
+	s.mu.Lock()
+	for _, c := range s.clients {
+		c.beat = time.Now()
+	}
+	s.started = time.Now()
+	jobs := s.list()
+	s.mu.Unlock()
+	for _, j := range jobs {
+		j.send(event{back: true})
+	}
+}
+
+// alive are the clients that are there, by name.
+func (s *server) alive() map[ledger.ClientID]wire.Hello {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[ledger.ClientID]wire.Hello, len(s.clients))
+	for id, c := range s.clients {
+		all[id] = c.Hello
+	}
+	return all
+}
+
+// settled says that the server has been there long enough to know who is alive.
+func (s *server) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.started) > lostAfter
+}

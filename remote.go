@@ -1,0 +1,493 @@
+package hydra
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/client"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+)
+
+// CancelledError is the error of a job that a user ended.
+type CancelledError struct{ Job string }
+
+func (e *CancelledError) Error() string { return "job " + e.Job + " was cancelled" }
+
+// JobOptions say how trees are walked by the clients of a server. Of Options,
+// Workers and FS are the clients' own business and are not used.
+type JobOptions struct {
+	Options
+	// Priority decides how clients share their workers among jobs: in proportion
+	// to it. 0 is 10.
+	Priority int
+	// MinClients is the number of clients that have to be there before the job
+	// begins.
+	MinClients int
+	// Stall is how long one system call of the walk may take before the directory
+	// is given to another client; 0 is a minute.
+	Stall time.Duration
+	// Events, when set, is told what happens to the job, a line each.
+	Events func(JobEvent)
+}
+
+// JobEvent is something that happened to a job.
+type JobEvent struct {
+	At   time.Time
+	Text string
+}
+
+// Limits and defaults of jobs.
+const (
+	defaultPriority = 10
+	maxPriority     = 1000
+	defaultStall    = time.Minute
+)
+
+// Server is a connection to a server, from which jobs are submitted and watched.
+// Any goroutine may use it.
+type Server struct {
+	bus     bus.Bus
+	address string
+}
+
+// Close ends the connection. Jobs go on.
+func (s *Server) Close() error { return s.bus.Close() }
+
+// Job is a job of a server.
+type Job struct {
+	s    *Server
+	id   string
+	app  distributed
+	o    *JobOptions
+	seen uint64 // the last event that was told
+}
+
+// JobStatus says how a job does.
+type JobStatus struct {
+	Job       string
+	App       string
+	Paths     []string
+	Priority  int
+	Phase     string // waiting, running, stopping, ended
+	State     State  // when it has ended
+	Reason    string
+	Waits     string // what it waits for
+	Submitted time.Time
+	Started   time.Time
+	Finished  time.Time
+	Clients   int
+	Progress  Progress
+}
+
+// distributed is what a server needs of an application beside what is public.
+type distributed interface {
+	Application
+	spec(roots []string, o *JobOptions) (*wire.Spec, error)
+	client() client.App
+	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error)
+}
+
+func (a *App[C, S]) client() client.App { return clientApp[C, S]{a} }
+
+func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error) {
+	result, err := a.collect(ctx, spec, l, o, sum)
+	if result == nil {
+		return nil, err
+	}
+	return result, err
+}
+
+// spec makes a job of an application with its settings as they are.
+func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
+	settings := a.Settings
+	if a.Prepare != nil {
+		if err := a.Prepare(&settings); err != nil {
+			return nil, &UsageError{err}
+		}
+	}
+	if _, err := compileRules(o.Rules); err != nil {
+		return nil, err
+	}
+	if len(roots) == 0 {
+		return nil, &UsageError{errors.New("no path to walk")}
+	}
+	if err := a.check(settings); err != nil {
+		return nil, err
+	}
+	roots, err := absolute(roots)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	spec := &wire.Spec{
+		Job:       now.UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6]),
+		App:       a.Name,
+		Version:   a.Version,
+		Priority:  o.Priority,
+		Clients:   o.MinClients,
+		Stall:     o.Stall,
+		MaxErrors: o.MaxErrors,
+		AllErrors: o.Errors != nil,
+		Submitted: now,
+		User:      whoami(),
+	}
+	if spec.Priority == 0 {
+		spec.Priority = defaultPriority
+	}
+	if spec.Stall == 0 {
+		spec.Stall = defaultStall
+	}
+	if spec.Priority < 0 || spec.Priority > maxPriority {
+		return nil, &UsageError{fmt.Errorf("a priority is a number from 1 to %d", maxPriority)}
+	}
+	for _, r := range roots {
+		spec.Roots = append(spec.Roots, []byte(r))
+	}
+	if spec.Settings, err = json.Marshal(settings); err != nil {
+		return nil, fmt.Errorf("the settings of %s are not for JSON: %w", a.Name, err)
+	}
+	if spec.Options, err = encodeOptions(&o.Options); err != nil {
+		return nil, err
+	}
+	var key [8]byte
+	rand.Read(key[:])
+	spec.Key = binary.LittleEndian.Uint64(key[:])
+	return spec, nil
+}
+
+// whoami names who submits a job, for those who look at it.
+func whoami() string {
+	host, _ := os.Hostname()
+	if u, err := user.Current(); err == nil {
+		return u.Username + "@" + host
+	}
+	return "uid " + fmt.Sprint(os.Getuid()) + "@" + host
+}
+
+// Submit makes a job of an application, with its settings as they are, for the
+// clients that have an application of the same name and version. It returns when
+// the server has the job; see [Job.Wait].
+func (s *Server) Submit(ctx context.Context, app Application, roots []string, o *JobOptions) (*Job, error) {
+	d, err := isDistributed(app)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		o = &JobOptions{}
+	}
+	spec, err := d.spec(roots, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.ask(ctx, wire.Ask{Kind: wire.AskSubmit, Spec: spec}); err != nil {
+		return nil, fmt.Errorf("submit: %w", err)
+	}
+	return &Job{s: s, id: spec.Job, app: d, o: o}, nil
+}
+
+func isDistributed(app Application) (distributed, error) {
+	d, ok := app.(distributed)
+	if !ok {
+		return nil, fmt.Errorf("%T is no *hydra.App", app)
+	}
+	return d, nil
+}
+
+// Job finds a job that was submitted before, of an application.
+func (s *Server) Job(ctx context.Context, app Application, id string, o *JobOptions) (*Job, error) {
+	d, err := isDistributed(app)
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		o = &JobOptions{}
+	}
+	j := &Job{s: s, id: id, app: d, o: o}
+	_, err = j.Status(ctx)
+	return j, err
+}
+
+// Jobs tells of all jobs of the server, in the order in which they were
+// submitted.
+func (s *Server) Jobs(ctx context.Context) ([]JobStatus, error) {
+	answer, err := s.ask(ctx, wire.Ask{Kind: wire.AskList})
+	if err != nil {
+		return nil, err
+	}
+	var all []JobStatus
+	for i := range answer.Status {
+		all = append(all, status(&answer.Status[i]))
+	}
+	return all, nil
+}
+
+// Status tells how a job does.
+func (s *Server) Status(ctx context.Context, job string) (JobStatus, error) {
+	return s.command(ctx, wire.AskStatus, job)
+}
+
+// Cancel ends a job before its end: what was counted is its result. It can be
+// resumed.
+func (s *Server) Cancel(ctx context.Context, job string) error {
+	_, err := s.command(ctx, wire.AskCancel, job)
+	return err
+}
+
+// Resume lets a job that ended before its end go on.
+func (s *Server) Resume(ctx context.Context, job string) error {
+	_, err := s.command(ctx, wire.AskResume, job)
+	return err
+}
+
+// Remove forgets a job that has ended, and its result.
+func (s *Server) Remove(ctx context.Context, job string) error {
+	_, err := s.ask(ctx, wire.Ask{Kind: wire.AskRemove, Job: job})
+	return err
+}
+
+func (s *Server) command(ctx context.Context, kind, job string) (JobStatus, error) {
+	answer, err := s.ask(ctx, wire.Ask{Kind: kind, Job: job})
+	if err != nil {
+		return JobStatus{}, err
+	}
+	if len(answer.Status) == 0 {
+		return JobStatus{}, fmt.Errorf("the server said nothing of job %s", job)
+	}
+	return status(&answer.Status[0]), nil
+}
+
+// ask sends a command to the server until there is an answer.
+func (s *Server) ask(ctx context.Context, a wire.Ask) (*wire.Answer, error) {
+	data := ledger.Encode(a)
+	for {
+		askCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		reply, err := s.bus.Request(askCtx, wire.SubjectAsk, data)
+		cancel()
+		if err == nil {
+			answer := new(wire.Answer)
+			if err := ledger.Decode(reply, answer); err != nil {
+				return nil, fmt.Errorf("the answer of the server: %w", err)
+			}
+			if answer.Err != "" {
+				return nil, errors.New(answer.Err)
+			}
+			return answer, nil
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
+			return nil, err
+		case errors.Is(err, bus.ErrNoResponder):
+			// The engine is there and the server is not: it may be starting.
+			select {
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
+}
+
+func status(st *wire.Status) JobStatus {
+	var paths []string
+	for _, r := range st.Roots {
+		paths = append(paths, withoutSlash(string(r)))
+	}
+	return JobStatus{
+		Job: st.Job, App: st.App, Paths: paths, Priority: st.Priority,
+		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Waits: st.Waits,
+		Submitted: st.Submitted, Started: st.Started, Finished: st.Finished,
+		Clients: st.Clients, Progress: progressOf(&st.Totals, st),
+	}
+}
+
+// ID names the job.
+func (j *Job) ID() string { return j.id }
+
+// Status tells how the job does.
+func (j *Job) Status(ctx context.Context) (JobStatus, error) { return j.s.Status(ctx, j.id) }
+
+// Cancel ends the job before its end.
+func (j *Job) Cancel(ctx context.Context) error { return j.s.Cancel(ctx, j.id) }
+
+// Wait returns the result of the job when it has ended. It goes on waiting while
+// the server can not be reached. The error is that of [Run], or why there is no
+// result. If ctx is cancelled the job goes on, and another Wait may follow.
+func (j *Job) Wait(ctx context.Context) (Document, error) {
+	news := make(chan wire.Status, 64)
+	sub, err := j.s.bus.Subscribe(wire.SubjectNews(j.id), func(m bus.Msg) {
+		var st wire.Status
+		if ledger.Decode(m.Data, &st) != nil {
+			return
+		}
+		select {
+		case news <- st:
+		default: // it is asked for soon
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Stop()
+	look := time.NewTicker(2 * time.Second)
+	defer look.Stop()
+	connected, changed := j.s.bus.Connected()
+	answers := make(chan *wire.Answer, 1)
+	asking := false
+	ask := func() {
+		if asking {
+			return
+		}
+		asking = true
+		go func() {
+			askCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			answer, err := j.s.ask(askCtx, wire.Ask{Kind: wire.AskStatus, Job: j.id})
+			if err != nil {
+				answer = &wire.Answer{Err: err.Error()}
+			}
+			answers <- answer
+		}()
+	}
+	ask()
+	lost := 0
+	for {
+		var st *wire.Status
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-changed:
+			var now bool
+			if now, changed = j.s.bus.Connected(); now != connected {
+				connected = now
+				if now {
+					j.tell(JobEvent{time.Now(), "the server is back"})
+				} else {
+					j.tell(JobEvent{time.Now(), "the server is out of reach: waiting for it"})
+				}
+			}
+			ask()
+		case <-look.C:
+			ask()
+		case got := <-news:
+			st, lost = &got, 0
+		case answer := <-answers:
+			asking = false
+			switch {
+			case answer.Err == "" && len(answer.Status) > 0:
+				st, lost = &answer.Status[0], 0
+			case strings.HasPrefix(answer.Err, "there is no job"):
+				// A server that has just started may not know it yet.
+				if lost++; lost > 3 {
+					return nil, errors.New(answer.Err)
+				}
+			}
+		}
+		if st == nil {
+			continue
+		}
+		j.follow(st)
+		if st.Phase == ledger.Ended {
+			return j.result(ctx, st)
+		}
+	}
+}
+
+// follow shows how the job does.
+func (j *Job) follow(st *wire.Status) {
+	for _, e := range st.Events {
+		if e.N > j.seen {
+			j.seen = e.N
+			j.tell(JobEvent{e.At, e.Text})
+		}
+	}
+	if j.o.Monitor != nil {
+		p := progressOf(&st.Totals, st)
+		j.o.Monitor.remote.Store(&p)
+	}
+}
+
+func (j *Job) tell(e JobEvent) {
+	if j.o.Events != nil {
+		j.o.Events(e)
+	}
+}
+
+// result reads the result of the job, which has ended.
+func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
+	table, err := j.s.bus.Open(ctx, wire.Table(j.id))
+	if errors.Is(err, bus.ErrNoTable) && st.Verdict.State == string(Failed) {
+		return nil, fmt.Errorf("job %s failed: %s", j.id, st.Verdict.Reason)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
+	}
+	doc, err := readResult(ctx, j.id, table, j.app, &j.o.Options)
+	if doc == nil && err != nil {
+		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
+	}
+	return doc, err
+}
+
+// readResult makes the result of what is in a job's table.
+func readResult(ctx context.Context, id string, table bus.Table, app distributed, o *Options) (Document, error) {
+	spec, state := new(wire.Spec), new(ledger.State)
+	for key, into := range map[string]any{wire.KeySpec: spec, wire.KeyState: state} {
+		v, err := table.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if err := ledger.Decode(v.Data, into); err != nil {
+			return nil, err
+		}
+	}
+	values, err := table.List(ctx, wire.PrefixRec)
+	if err != nil {
+		return nil, err
+	}
+	var records []*ledger.Record
+	for _, v := range values {
+		r := new(ledger.Record)
+		if err := ledger.Decode(v.Data, r); err != nil {
+			return nil, fmt.Errorf("%s: %w", v.Key, err)
+		}
+		records = append(records, r)
+	}
+	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client().ID() != want {
+		return nil, fmt.Errorf("job %s is one of %s, not of %s", id, want, app.client().ID())
+	}
+	if o.Errors != nil {
+		slices.SortFunc(records, func(a, b *ledger.Record) int { return strings.Compare(string(a.Session), string(b.Session)) })
+		for _, r := range records {
+			for _, part := range r.Errors {
+				v, err := table.Get(ctx, wire.KeyErrors(r.Session, part))
+				if err != nil {
+					return nil, err
+				}
+				if _, err := o.Errors.Write(v.Data); err != nil {
+					return nil, fmt.Errorf("the list of errors is not whole: %w", err)
+				}
+			}
+		}
+	}
+	l := ledger.NewJob(state, records)
+	return app.document(ctx, spec, l, o, func(r *ledger.Record) ([]byte, error) {
+		if r.DataKey == "" {
+			return r.Data, nil
+		}
+		v, err := table.Get(ctx, r.DataKey)
+		return v.Data, err
+	})
+}

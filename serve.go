@@ -1,0 +1,217 @@
+package hydra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/bus/natsbus"
+	"github.com/hydrawalk/hydra/internal/client"
+	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/server"
+)
+
+// DefaultAddress is where a server listens if nothing else is said.
+const DefaultAddress = "127.0.0.1:8101"
+
+// These errors tell why there is no connection to a server.
+var (
+	// ErrUnreachable: nobody answers there.
+	ErrUnreachable = bus.ErrUnreachable
+	// ErrUnauthorized: the server refuses the credential, or there is none.
+	ErrUnauthorized = bus.ErrAuth
+)
+
+// ServeOptions of a server.
+type ServeOptions struct {
+	// Listen is host:port, "" for [DefaultAddress]. Only addresses of the loopback
+	// are listened on, for there is no encryption yet.
+	Listen string
+	// StateDir holds the jobs; "" is a directory of the user's own.
+	StateDir string
+	// NATS is the URL of an engine that runs elsewhere. It is used instead of an
+	// own one, and Listen and StateDir are not.
+	NATS string
+	// Creds is a file with the credential for NATS, if the user has no own one
+	// for its address.
+	Creds string
+	// Ready is called when clients can join, with the address that they need.
+	Ready func(address string)
+	// Logger gets what the server does: a line when something changes.
+	Logger *slog.Logger
+}
+
+// Serve runs a server until ctx is cancelled, and returns nil then. Jobs that it
+// had when it ended before, however that was, go on.
+func Serve(ctx context.Context, o *ServeOptions) error {
+	if o == nil {
+		o = &ServeOptions{}
+	}
+	log := (&Options{Logger: o.Logger}).logger("server")
+	if o.NATS != "" {
+		at, err := resolve(o.NATS)
+		if err != nil {
+			return err
+		}
+		b, err := dial(ctx, at, o.Creds, "server", true, log)
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		if o.Ready != nil {
+			o.Ready(at.shown())
+		}
+		return server.Run(ctx, server.Options{Bus: b, Logger: log})
+	}
+
+	if o.Listen == "" {
+		o.Listen = DefaultAddress
+	}
+	at, err := resolve(o.Listen)
+	if err != nil {
+		return err
+	}
+	if o.StateDir == "" {
+		if o.StateDir, err = stateDir(at); err != nil {
+			return err
+		}
+	}
+	cred, err := ownCredential(at, o.StateDir)
+	if err != nil {
+		return err
+	}
+	engine, err := natsd.Start(natsd.Options{
+		Listen: at.hostPort(), StateDir: o.StateDir, User: cred.User, Password: cred.Password, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer engine.Shutdown()
+	at.setPort(engine.Addr())
+	if err := writeCredential(at, cred); err != nil {
+		return err
+	}
+	b, err := natsbus.Connect(ctx, natsbus.Options{InProcess: engine, User: cred.User, Password: cred.Password, Name: "server"})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if o.Ready != nil {
+		o.Ready(at.shown())
+	}
+	return server.Run(ctx, server.Options{Bus: b, Logger: log})
+}
+
+// WorkOptions of a client.
+type WorkOptions struct {
+	// Workers is the number of directories that are read at a time; 0 adapts.
+	Workers int
+	// Once ends the client when a job that it worked on has ended.
+	Once bool
+	// Creds is a file with the credential for the server, if the user has no own
+	// one for its address.
+	Creds string
+	// Logger gets what the client does: a line when something changes.
+	Logger *slog.Logger
+}
+
+// Work works on the jobs of a server, those of the given applications, until ctx
+// is cancelled; then it gives its work back and returns nil. address is
+// HOST[:PORT] or a URL. It waits for a server that is not there.
+func Work(ctx context.Context, address string, o *WorkOptions, apps ...Application) error {
+	if o == nil {
+		o = &WorkOptions{}
+	}
+	log := (&Options{Logger: o.Logger}).logger("client")
+	var known []client.App
+	for _, app := range apps {
+		d, err := isDistributed(app)
+		if err != nil {
+			return err
+		}
+		known = append(known, d.client())
+	}
+	at, err := resolve(address)
+	if err != nil {
+		return err
+	}
+	b, err := dial(ctx, at, o.Creds, "client", true, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it had nothing yet
+		}
+		return err
+	}
+	defer b.Close()
+	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: log})
+}
+
+// ConnectOptions of a connection to a server.
+type ConnectOptions struct {
+	// Creds is a file with the credential for the server, if the user has no own
+	// one for its address.
+	Creds string
+	// Wait waits for a server that is not there.
+	Wait bool
+	// Logger gets what goes wrong meanwhile.
+	Logger *slog.Logger
+}
+
+// Connect connects to a server: HOST[:PORT] or a URL. The error is
+// [ErrUnreachable] or [ErrUnauthorized], or ctx's.
+func Connect(ctx context.Context, address string, o *ConnectOptions) (*Server, error) {
+	if o == nil {
+		o = &ConnectOptions{}
+	}
+	at, err := resolve(address)
+	if err != nil {
+		return nil, err
+	}
+	b, err := dial(ctx, at, o.Creds, "command", o.Wait, (&Options{Logger: o.Logger}).logger("hydra"))
+	if err != nil {
+		return nil, err
+	}
+	return &Server{bus: b, address: at.shown()}, nil
+}
+
+// dial connects to an engine. The credential is looked for before each attempt:
+// a server that starts for the first time makes it.
+func dial(ctx context.Context, at *address, creds, name string, wait bool, log *slog.Logger) (bus.Bus, error) {
+	said := ""
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		cred, err := findCredential(at, creds)
+		if err != nil && creds != "" {
+			return nil, err
+		}
+		b, dialErr := natsbus.Connect(ctx, natsbus.Options{
+			URL: at.url(), User: cred.User, Password: cred.Password, Token: cred.Token, CredsFile: cred.file, Name: "hydra " + name,
+		})
+		if dialErr == nil {
+			return b, nil
+		}
+		if err != nil && errors.Is(dialErr, bus.ErrAuth) {
+			dialErr = fmt.Errorf("%w: %w", dialErr, err)
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !wait {
+			return nil, fmt.Errorf("server %s: %w", at.shown(), dialErr)
+		}
+		// Not each attempt is worth a line.
+		if text := dialErr.Error(); text != said || pause >= 5*time.Second {
+			said = text
+			log.Warn("waiting for the server", "address", at.shown(), "err", dialErr)
+		}
+		jitter := time.Duration(rand.Int64N(int64(pause)/4 + 1))
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(pause + jitter):
+		}
+	}
+}

@@ -1,0 +1,366 @@
+package walk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+var (
+	errItem  = errors.New("corrupt item")
+	errOther = errors.New("another directory than the one that was found")
+)
+
+// Add takes up items that another left. They count nothing by being added:
+// whoever found the directories counted them. Items that were added before Cut
+// was called are in it, as far as they remain.
+//
+// What can not be taken up is Returned. An item that has Must set is counted all
+// the same: as vanished if it is gone, and as failed if it is another directory.
+func (s *Shared) Add(items []Item) {
+	if len(items) == 0 {
+		return
+	}
+	dirs := map[string]*Dir{} // by avoidKey
+	var tasks []task
+	var wrong []Returned
+	for i := range items {
+		it := &items[i]
+		d, err := s.dirOf(it, dirs)
+		if err != nil {
+			wrong = append(wrong, Returned{*it, err})
+			continue
+		}
+		t := task{dir: d}
+		if it.File {
+			t.chunk = []byte(rawdir.MakeName(s.p.paths.base(d.root.path)))
+			s.p.rootFiles.Add(1)
+		} else {
+			t.x = &piece{item: it}
+		}
+		tasks = append(tasks, t)
+	}
+	slices.Reverse(tasks) // the first is taken first
+	s.mu.Lock()
+	for _, t := range tasks {
+		if t.x != nil && t.x.item.Part != nil && t.x.item.Part.Dir != "" {
+			s.sumOf(t.x.item)
+		}
+	}
+	// Careful ones wait aside, and so do those that are found below them.
+	var now []task
+	for _, t := range tasks {
+		if t.dir.careful {
+			s.aside = append(s.aside, t)
+		} else {
+			now = append(now, t)
+		}
+	}
+	careful := len(tasks) > len(now)
+	s.p.pending.Add(int64(len(tasks) - len(now)))
+	s.push(now)
+	s.returned = append(s.returned, wrong...)
+	s.mu.Unlock()
+	s.isLow.Store(false)
+	s.p.wakeIdle(len(now))
+	if careful || len(wrong) > 0 {
+		s.notify()
+	}
+}
+
+// dirOf makes the Dir of an item; known are those of this call.
+func (s *Shared) dirOf(it *Item, known map[string]*Dir) (*Dir, error) {
+	if it.Root < 0 || it.Root >= len(s.roots) {
+		return nil, errItem
+	}
+	r := s.roots[it.Root]
+	if it.File {
+		if len(it.Path) > 0 || it.Part != nil {
+			return nil, errItem
+		}
+		return &Dir{root: r, depth: -1, name: rawdir.MakeName(s.p.paths.dir(r.path)), careful: it.Careful}, nil
+	}
+	parent := (*Dir)(nil)
+	d := &Dir{root: r, name: rawdir.MakeName(r.path), careful: it.Careful}
+	if len(it.Path) > 0 {
+		for end := range it.Path {
+			if it.Path[end] != '/' {
+				continue
+			}
+			if parent == nil {
+				parent = s.ancestor(known, r, nil, nil, nil)
+			}
+			start := bytes.LastIndexByte(it.Path[:end], '/') + 1
+			if !isName(it.Path[start:end]) {
+				return nil, errItem
+			}
+			parent = s.ancestor(known, r, parent, it.Path[:end], it.Path[start:end])
+		}
+		name := it.Path[bytes.LastIndexByte(it.Path, '/')+1:]
+		if !isName(name) {
+			return nil, errItem
+		}
+		if parent == nil {
+			parent = s.ancestor(known, r, nil, nil, nil)
+		}
+		d = &Dir{root: r, parent: parent, depth: parent.depth + 1, name: rawdir.MakeName(string(name)), careful: it.Careful}
+	}
+	return d, nil
+}
+
+// ancestor is the Dir at a path that leads to an item. It is not entered here, and
+// is no Dir of AddRoots: it only has a name and, later, an identity.
+func (s *Shared) ancestor(known map[string]*Dir, r *root, parent *Dir, path, name []byte) *Dir {
+	key := avoidKey(r.number, path)
+	d := known[key]
+	if d == nil {
+		d = &Dir{root: r, name: rawdir.MakeName(r.path)}
+		if parent != nil {
+			d.parent, d.depth, d.name = parent, parent.depth+1, rawdir.MakeName(string(name))
+		}
+		known[key] = d
+	}
+	return d
+}
+
+// sumOf is where what is counted in parts of a directory goes. The caller holds mu.
+func (s *Shared) sumOf(it *Item) *DirSum {
+	d := s.dirs[it.Part.Dir]
+	if d == nil {
+		d = &DirSum{Root: it.Root, Path: bytes.Clone(it.Path)}
+		s.dirs[it.Part.Dir] = d
+	}
+	return d
+}
+
+// takeUp begins with an item.
+func (w *worker) takeUp(ctx context.Context, t task) {
+	s, d, it := w.p.share, t.dir, t.x.item
+	if err := s.avoids(d); err != nil {
+		w.itemFailed(ctx, d, it, err)
+		return
+	}
+	var pieces []task
+	if it.Part != nil {
+		for _, n := range it.Part.Names {
+			chunks, err := decodeNames(n.Records, s.chunk)
+			if err != nil {
+				w.giveUp(d, it, err)
+				return
+			}
+			for _, c := range chunks {
+				pieces = append(pieces, task{dir: d, chunk: c, x: &piece{raw: !n.Filtered}})
+			}
+		}
+		for _, r := range it.Part.Ranges {
+			if r.Lo > r.Hi {
+				w.giveUp(d, it, errItem)
+				return
+			}
+			pieces = append(pieces, task{dir: d, x: &piece{ranged: true, r: r}})
+		}
+	}
+	err := w.identify(d.parent)
+	if err == nil {
+		_, err = w.open(d)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err):
+		leaveOnly := it.Part != nil && it.Part.Dir == "" && len(pieces) == 0
+		if !it.Must && !leaveOnly {
+			w.giveUp(d, it, err)
+			return
+		}
+		switch {
+		case it.Part != nil && it.Part.Dir != "":
+			w.itemSum(it, FlagVanished)
+		case d.parent == nil: // it was not listed: it can not vanish
+			w.c.FailedDirs++
+			w.report(ctx, d.fail(OpOpen, err))
+		default:
+			w.c.VanishedDirs++
+		}
+		w.finished(d)
+		return
+	default:
+		w.itemFailed(ctx, d, it, err)
+		return
+	}
+	w.enterCall(callStat, d)
+	dev, ino, err := d.handle.Identity()
+	w.leaveCall()
+	if err == nil && it.Inode != 0 && ino != 0 && ino != it.Inode {
+		d.release(w.p)
+		if it.Must {
+			w.itemFailed(ctx, d, it, errOther)
+		} else {
+			w.giveUp(d, it, errOther)
+		}
+		return
+	}
+	if it.Part == nil {
+		if w.present(ctx, d, false) {
+			w.readShared(ctx, d)
+		}
+		return
+	}
+	d.dev, d.ino = dev, ino
+	if err == nil && d.parent == nil {
+		d.root.know(dev, ino)
+	}
+	w.takeParts(ctx, d, it, pieces)
+}
+
+// takeParts goes on with a directory that was entered elsewhere, and is open here.
+func (w *worker) takeParts(ctx context.Context, d *Dir, it *Item, pieces []task) {
+	s, p := w.p.share, it.Part
+	r := new(reading)
+	d.reading = r
+	wh := &whole{d: d, inode: d.ino, id: p.Dir, sum: &DirSum{}}
+	if wh.inode == 0 {
+		wh.inode = it.Inode
+	}
+	r.whole = wh
+	r.parts.Store(int32(max(len(pieces), 1)))
+	if p.Dir != "" {
+		s.mu.Lock()
+		wh.sum = s.sumOf(it)
+		s.mu.Unlock()
+	} else {
+		wh.sum.Counts, wh.sum.Flags = p.Counts, p.Flags
+		r.dirs.Store(p.Counts.Dirs)
+		r.files.Store(p.Counts.Files)
+		r.other.Store(p.Counts.Other)
+		r.failed.Store(p.Flags&FlagFailed != 0)
+		r.vanished.Store(p.Flags&FlagVanished != 0)
+		r.untold.Store(p.Flags&FlagUntold != 0)
+		r.skipRest.Store(p.Flags&FlagSkipRest != 0)
+	}
+	if len(pieces) == 0 {
+		w.endPart(ctx, d)
+		return
+	}
+	for _, t := range pieces {
+		t.x.of = wh
+	}
+	slices.Reverse(pieces[1:])
+	w.give(pieces[1:]...)
+	w.sharedTask(ctx, pieces[0])
+}
+
+// itemSum notes something of a directory that others have parts of.
+func (w *worker) itemSum(it *Item, flag uint8) {
+	s := w.p.share
+	s.mu.Lock()
+	wh := &whole{id: it.Part.Dir, sum: s.sumOf(it)}
+	s.mu.Unlock()
+	w.countPart(wh, DirCounts{}, flag)
+}
+
+// itemFailed counts an item that is not read.
+func (w *worker) itemFailed(ctx context.Context, d *Dir, it *Item, err error) {
+	if it.Part != nil && it.Part.Dir != "" {
+		w.itemSum(it, FlagFailed)
+	} else {
+		w.c.FailedDirs++
+	}
+	w.report(ctx, d.fail(OpOpen, err))
+	w.finished(d)
+}
+
+// giveUp returns an item.
+func (w *worker) giveUp(d *Dir, it *Item, err error) {
+	s := w.p.share
+	s.mu.Lock()
+	s.returned = append(s.returned, Returned{*it, cause(err)})
+	if w.behind() {
+		s.open.items = append(s.open.items, *it)
+	}
+	s.mu.Unlock()
+	w.finished(d)
+	s.notify()
+}
+
+// Returned takes out the items that could not be taken up: the directory, or one
+// above it, is gone or is none, or is another than whoever gave it away saw. They
+// may be found elsewhere; here they remain, and are in each Cut, until they are
+// taken out. While a Cut is open there are none.
+func (s *Shared) Returned() []Returned {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open != nil {
+		return nil
+	}
+	r := s.returned
+	s.returned = nil
+	return r
+}
+
+// identify finds out which directories lead to an added one, so that loops and
+// other file systems are seen. Each is opened relative to the one above it.
+func (w *worker) identify(d *Dir) error {
+	if d == nil {
+		return nil
+	}
+	r := d.root
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d.identified {
+		return nil
+	}
+	err := w.identifyOnce(d)
+	if isTooMany(err) {
+		w.reopened.close(w.p)
+		w.p.reserve.giveUp()
+		err = w.identifyOnce(d)
+	}
+	return err
+}
+
+// identifyOnce leaves d open in w.reopened. The caller holds the root's mu.
+func (w *worker) identifyOnce(d *Dir) error {
+	w.reopened.close(w.p)
+	var chain []*Dir
+	for a := d; a != nil; a = a.parent {
+		chain = append(chain, a)
+	}
+	var at rawdir.Dir
+	for _, a := range slices.Backward(chain) {
+		w.called()
+		w.enterCall(callOpen, a)
+		var h rawdir.Dir
+		var err error
+		if at == nil {
+			h, err = w.p.opener(a.name.String(), a.root.follow)
+		} else {
+			h, _, err = at.OpenDir(a.name)
+			at.Close()
+		}
+		if err == nil && !a.identified {
+			if a.dev, a.ino, err = h.Identity(); err != nil {
+				h.Close()
+			}
+		}
+		w.leaveCall()
+		if err != nil {
+			return err
+		}
+		a.identified = true
+		if a.parent == nil && a.root.id == (identity{}) {
+			a.root.id = identity{a.dev, a.ino}
+		}
+		at = h
+	}
+	w.reopened.dir, w.reopened.handle = d, at
+	w.p.fds.Add(1)
+	return nil
+}
+
+// avoidKey is a directory by its root and path.
+func avoidKey(root int, path []byte) string { return strconv.Itoa(root) + "/" + string(path) }
