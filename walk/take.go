@@ -57,7 +57,7 @@ func (s *Shared) oldest(bags, most int) []task {
 	for _, q := range queues {
 		total += q.len()
 	}
-	working := int(p.attention.Load()&idleMask) < int(p.limit.Load())
+	working := p.pending.Load() > int64(total)
 	want := total * bags / (bags + 1)
 	if want*(bags+1) < total*bags && working {
 		want++ // somebody has something in hand besides

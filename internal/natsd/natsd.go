@@ -2,6 +2,7 @@
 package natsd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ var (
 // A Server runs until Shutdown.
 type Server struct {
 	s      *server.Server
+	log    *logger
 	lock   *os.File
 	remove string // directory to remove at last
 }
@@ -146,13 +148,10 @@ func (s *Server) start(so *server.Options, log *slog.Logger) error {
 		return fmt.Errorf("start NATS server: %w", err)
 	}
 	s.s = ns
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	l := &logger{log: log}
-	ns.SetLoggerV2(l, false, false, false)
+	s.log = newLogger(log)
+	ns.SetLoggerV2(s.log, s.log.log.Enabled(context.Background(), slog.LevelDebug), false, false)
 	ns.Start()
-	switch err := l.fatal(); {
+	switch err := s.log.fatal(); {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listen on %s:%d: address already %w", so.Host, so.Port, ErrInUse)
 	case err != nil:
@@ -178,6 +177,18 @@ func (s *Server) URL() string {
 // InProcessConn is a connection of this process: the server itself serves as
 // nats.InProcessConnProvider.
 func (s *Server) InProcessConn() (net.Conn, error) { return s.s.InProcessConn() }
+
+// Failed is closed when the server can not write to its disk any more, and Err says
+// why. It answers no writes from then on, and does not tell its clients.
+func (s *Server) Failed() <-chan struct{} { return s.log.failed }
+
+// Err is nil until Failed is closed.
+func (s *Server) Err() error {
+	if err := s.log.fatal(); err != nil {
+		return fmt.Errorf("NATS server: %w", err)
+	}
+	return nil
+}
 
 // Shutdown ends all connections, closes the tables, and waits for that.
 func (s *Server) Shutdown() {

@@ -28,6 +28,7 @@ type job struct {
 	ledger  *ledger.Job
 	rev     uint64
 	peers   map[ledger.SessionID]*peer
+	early   map[ledger.SessionID]wire.Pulse // of sessions whose first record was not seen yet
 	seen    map[ledger.ClientID]*wire.Seen
 	asked   map[ledger.ClientID]time.Time // when they were asked to look, or to open a session
 	began   time.Time                     // when the first client that fits was seen
@@ -121,6 +122,7 @@ func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
 		table:   table,
 		mailbox: mailbox{full: make(chan struct{}, 1)},
 		peers:   map[ledger.SessionID]*peer{},
+		early:   map[ledger.SessionID]wire.Pulse{},
 		seen:    map[ledger.ClientID]*wire.Seen{},
 		asked:   map[ledger.ClientID]time.Time{},
 	}
@@ -288,6 +290,10 @@ func (j *job) record(v *bus.Value) {
 	}
 	if p == nil {
 		p = &peer{client: r.Client, heard: time.Now()}
+		if pulse, has := j.early[r.Session]; has {
+			p.Pulse = pulse
+			delete(j.early, r.Session)
+		}
 		j.peers[r.Session] = p
 		delete(j.asked, r.Client)
 		j.changed = true
@@ -312,6 +318,9 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	}
 	if own == nil || own.Unborn {
 		return
+	}
+	if j.peers[own.Session] == nil && j.ledger.Record(own.Session) == nil {
+		j.early[own.Session] = *own
 	}
 	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.ledger.Phase == ledger.Ended {
 		j.s.order(b.Client, wire.Order{Job: j.spec.Job, Session: own.Session, Over: true})
