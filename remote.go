@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 	"slices"
@@ -59,7 +60,11 @@ const (
 type Server struct {
 	bus     bus.Bus
 	address string
+	log     *slog.Logger
 }
+
+// Address is where the server is: HOST:PORT.
+func (s *Server) Address() string { return s.address }
 
 // Close ends the connection. Jobs go on.
 func (s *Server) Close() error { return s.bus.Close() }
@@ -214,8 +219,44 @@ func (s *Server) Job(ctx context.Context, app Application, id string, o *JobOpti
 		o = &JobOptions{}
 	}
 	j := &Job{s: s, id: id, app: d, o: o}
-	_, err = j.Status(ctx)
-	return j, err
+	if _, err := j.Status(ctx); err != nil {
+		return nil, err
+	}
+	// Better now than when it has ended.
+	table, err := s.bus.Open(ctx, wire.Table(id))
+	if errors.Is(err, bus.ErrNoTable) {
+		return j, nil // it failed: Wait tells
+	}
+	if err != nil {
+		return nil, fmt.Errorf("job %s: %w", id, err)
+	}
+	spec := new(wire.Spec)
+	if err := read(ctx, table, wire.KeySpec, spec); err != nil {
+		return nil, fmt.Errorf("job %s: %w", id, err)
+	}
+	if err := isOf(d, spec); err != nil {
+		return nil, err
+	}
+	if o.Errors != nil && !spec.AllErrors {
+		return nil, &UsageError{fmt.Errorf("job %s keeps no list of all errors: that has to be asked for when it is submitted", id)}
+	}
+	return j, nil
+}
+
+func read(ctx context.Context, table bus.Table, key string, into any) error {
+	v, err := table.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	return ledger.Decode(v.Data, into)
+}
+
+// isOf tells whether a job is one of an application.
+func isOf(app distributed, spec *wire.Spec) error {
+	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client().ID() != want {
+		return fmt.Errorf("job %s is one of %s, not of %s", spec.Job, want, app.client().ID())
+	}
+	return nil
 }
 
 // Jobs tells of all jobs of the server, in the order in which they were
@@ -267,10 +308,27 @@ func (s *Server) command(ctx context.Context, kind, job string) (JobStatus, erro
 	return status(&answer.Status[0]), nil
 }
 
-// ask sends a command to the server until there is an answer.
+// ask has a command carried out by the server.
 func (s *Server) ask(ctx context.Context, a wire.Ask) (*wire.Answer, error) {
+	answer, err := s.exchange(ctx, a)
+	if err == nil && answer.Err != "" {
+		return nil, errors.New(answer.Err)
+	}
+	return answer, err
+}
+
+// quietTime is how long a server may take to answer before that is worth a line.
+const quietTime = 3 * time.Second
+
+// exchange sends a command to the server until there is an answer.
+func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error) {
 	data := ledger.Encode(a)
+	began, said := time.Now(), false
 	for {
+		if !said && s.log != nil && time.Since(began) > quietTime {
+			said = true
+			s.log.Warn("the server does not answer yet", "address", s.address)
+		}
 		askCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		reply, err := s.bus.Request(askCtx, wire.SubjectAsk, data)
 		cancel()
@@ -278,9 +336,6 @@ func (s *Server) ask(ctx context.Context, a wire.Ask) (*wire.Answer, error) {
 			answer := new(wire.Answer)
 			if err := ledger.Decode(reply, answer); err != nil {
 				return nil, fmt.Errorf("the answer of the server: %w", err)
-			}
-			if answer.Err != "" {
-				return nil, errors.New(answer.Err)
 			}
 			return answer, nil
 		}
@@ -434,7 +489,7 @@ func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
 	}
-	doc, err := readResult(ctx, j.id, table, j.app, &j.o.Options)
+	doc, err := readResult(ctx, table, j.app, &j.o.Options)
 	if doc == nil && err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
 	}
@@ -442,16 +497,15 @@ func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
 }
 
 // readResult makes the result of what is in a job's table.
-func readResult(ctx context.Context, id string, table bus.Table, app distributed, o *Options) (Document, error) {
+func readResult(ctx context.Context, table bus.Table, app distributed, o *Options) (Document, error) {
 	spec, state := new(wire.Spec), new(ledger.State)
 	for key, into := range map[string]any{wire.KeySpec: spec, wire.KeyState: state} {
-		v, err := table.Get(ctx, key)
-		if err != nil {
+		if err := read(ctx, table, key, into); err != nil {
 			return nil, err
 		}
-		if err := ledger.Decode(v.Data, into); err != nil {
-			return nil, err
-		}
+	}
+	if err := isOf(app, spec); err != nil {
+		return nil, err
 	}
 	values, err := table.List(ctx, wire.PrefixRec)
 	if err != nil {
@@ -464,9 +518,6 @@ func readResult(ctx context.Context, id string, table bus.Table, app distributed
 			return nil, fmt.Errorf("%s: %w", v.Key, err)
 		}
 		records = append(records, r)
-	}
-	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client().ID() != want {
-		return nil, fmt.Errorf("job %s is one of %s, not of %s", id, want, app.client().ID())
 	}
 	if o.Errors != nil {
 		slices.SortFunc(records, func(a, b *ledger.Record) int { return strings.Compare(string(a.Session), string(b.Session)) })

@@ -1,9 +1,11 @@
 package hydra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -18,8 +20,10 @@ import (
 // DefaultAddress is where a server listens if nothing else is said.
 const DefaultAddress = "127.0.0.1:8101"
 
-// These errors tell why there is no connection to a server.
+// These errors tell why there is no connection to a server, or no server.
 var (
+	// ErrInUse: another server has the address or the state directory.
+	ErrInUse = natsd.ErrInUse
 	// ErrUnreachable: nobody answers there.
 	ErrUnreachable = bus.ErrUnreachable
 	// ErrUnauthorized: the server refuses the credential, or there is none.
@@ -31,7 +35,8 @@ type ServeOptions struct {
 	// Listen is host:port, "" for [DefaultAddress]. Only addresses of the loopback
 	// are listened on, for there is no encryption yet.
 	Listen string
-	// StateDir holds the jobs; "" is a directory of the user's own.
+	// StateDir holds the jobs. "" is a directory of the user's own, which Serve
+	// puts here before it calls Ready.
 	StateDir string
 	// NATS is the URL of an engine that runs elsewhere. It is used instead of an
 	// own one, and Listen and StateDir are not.
@@ -87,7 +92,10 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	engine, err := natsd.Start(natsd.Options{
 		Listen: at.hostPort(), StateDir: o.StateDir, User: cred.User, Password: cred.Password, Log: log,
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, natsd.ErrLoopback):
+		return &UsageError{err}
+	case err != nil:
 		return err
 	}
 	defer engine.Shutdown()
@@ -103,7 +111,17 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	if o.Ready != nil {
 		o.Ready(at.shown())
 	}
-	return server.Run(ctx, server.Options{Bus: b, Logger: log})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		// It answers no writes any more.
+		select {
+		case <-engine.Failed():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: log}), engine.Err())
 }
 
 // WorkOptions of a client.
@@ -171,11 +189,35 @@ func Connect(ctx context.Context, address string, o *ConnectOptions) (*Server, e
 	if err != nil {
 		return nil, err
 	}
-	b, err := dial(ctx, at, o.Creds, "command", o.Wait, (&Options{Logger: o.Logger}).logger("hydra"))
+	log := (&Options{Logger: o.Logger}).logger("hydra")
+	b, err := dial(ctx, at, o.Creds, "command", o.Wait, log)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{bus: b, address: at.shown()}, nil
+	s := &Server{bus: b, address: at.shown(), log: log}
+	if err := s.find(ctx, o.Wait); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// findTime is how long a server may be missing where its engine is: it may be
+// starting.
+const findTime = 10 * time.Second
+
+// find makes sure that beside the engine there is a server.
+func (s *Server) find(ctx context.Context, wait bool) error {
+	if !wait {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, findTime, fmt.Errorf("%w: there is an engine at %s, but no hydra server answers", ErrUnreachable, s.address))
+		defer cancel()
+	}
+	answer, err := s.exchange(ctx, wire.Ask{Kind: wire.AskStatus})
+	if answer != nil {
+		return nil // whatever it says: there is no job without a name
+	}
+	return err
 }
 
 // dial connects to an engine. The credential is looked for before each attempt:
@@ -185,7 +227,10 @@ func dial(ctx context.Context, at *address, creds, name string, wait bool, log *
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		cred, err := findCredential(at, creds)
 		if err != nil && creds != "" {
-			return nil, err
+			if errors.Is(err, fs.ErrPermission) {
+				return nil, fmt.Errorf("%w: %w", ErrUnauthorized, err)
+			}
+			return nil, &UsageError{err}
 		}
 		b, dialErr := natsbus.Connect(ctx, natsbus.Options{
 			URL: at.url(), User: cred.User, Password: cred.Password, Token: cred.Token, CredsFile: cred.file, Name: "hydra " + name,

@@ -245,7 +245,7 @@ func (t *task[C, S]) Sum(epoch uint64) (sum, lines []byte, err error) {
 // collect makes the result of a job of what its sessions counted. sum gets what
 // belongs to a record.
 func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (*Result[S], error) {
-	var settings C
+	settings := a.Settings // with what only this command knows: how reports are written
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
 		return nil, err
 	}

@@ -373,10 +373,11 @@ func newFleet(t testing.TB, seed uint64, k kind, o Options, roots ...string) *fl
 	}
 	f.o = ShareOptions{Options: o, Roots: roots, Key: seed}
 	chunk, most, collide := []int{4 << 10, 6 << 10, 10 << 10}[f.rnd.IntN(3)], 1+f.rnd.IntN(4), f.rnd.IntN(3)
-	least := []int64{1, 4 << 10, 1 << 20}[f.rnd.IntN(3)]
+	least, left := []int64{1, 4 << 10, 1 << 20}[f.rnd.IntN(3)], []int64{8 << 10, 100 << 10}[f.rnd.IntN(2)]
+	patience := []time.Duration{0, time.Hour}[f.rnd.IntN(2)] // a chunk is cut at once, or never
 	f.o.tune = func(s *Shared) {
-		s.chunk, s.mostChunks, s.patience = chunk, most, 0
-		s.budget = &budget{least: least, left: 8 << 10}
+		s.chunk, s.mostChunks, s.patience = chunk, most, patience
+		s.budget = &budget{least: least, left: left}
 		if collide > 0 {
 			s.hash = func(key uint64, name []byte) uint64 { return hashName(key, name) % []uint64{0, 1, 37}[collide] << 50 }
 		}

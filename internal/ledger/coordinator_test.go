@@ -17,17 +17,18 @@ type coordinator struct {
 	writing *attempt
 	tried   map[uint64]bool
 
-	state *State // while it starts
-	list  []SessionID
+	list  []string // keys to be read, while it starts
+	state *State
 	read  []*Record
 }
 
-// start forgets all. The state is read before the records: one that is newer
-// than they are may take work for theirs that they do not tell of.
+// start forgets all. The state is read at any time between the records.
 func (c *coordinator) start() {
-	*c = coordinator{w: c.w, name: c.name, revs: map[SessionID]uint64{}, tried: map[uint64]bool{}}
-	c.state, c.rev = c.w.table.state()
-	c.list = c.w.table.sessions()
+	*c = coordinator{w: c.w, name: c.name, revs: map[SessionID]uint64{}, tried: map[uint64]bool{}, list: []string{stateKey}}
+	for _, id := range c.w.table.sessions() {
+		c.list = append(c.list, string(id))
+	}
+	c.w.r.Shuffle(len(c.list), func(i, k int) { c.list[i], c.list[k] = c.list[k], c.list[i] })
 }
 
 // load reads some records more, and begins when it has all.
@@ -36,13 +37,17 @@ func (c *coordinator) load(n int) {
 		return
 	}
 	for ; n > 0 && len(c.list) > 0; n-- {
-		r, rev := c.w.table.record(c.list[0])
+		key := c.list[0]
+		c.list = c.list[1:]
+		if key == stateKey {
+			c.state, c.rev = c.w.table.state()
+			continue
+		}
+		r, rev := c.w.table.record(SessionID(key))
 		c.revs[r.Session] = rev
 		c.read = append(c.read, r)
-		c.list = c.list[1:]
 	}
 	if len(c.list) == 0 {
-		c.w.r.Shuffle(len(c.read), func(i, k int) { c.read[i], c.read[k] = c.read[k], c.read[i] })
 		c.job = NewJob(c.state, c.read)
 		c.state, c.read = nil, nil
 		c.w.log("%s started from %d", c.name, c.rev)

@@ -36,6 +36,7 @@ type Member struct {
 	Host   string
 	Ended  bool
 	NextA  uint64
+	N      uint64 // of the record that this state knows
 }
 
 // Suspect is a directory that may have done harm to who entered it.
@@ -94,21 +95,26 @@ type Job struct {
 	*State // but Moves, Settled and Careful, which Snapshot fills
 
 	records map[SessionID]*Record
-	dirty   bool
+
+	// changes counts those of the state; asked is what it was at the last
+	// Snapshot, written that of the snapshot that was written.
+	changes, asked, written uint64
 
 	moves   map[SessionID][]Move // to whom, in the order of A
 	moving  map[Ref]bool
 	settled map[Ref]bool
 	careful map[Ref]bool
-	free    map[Ref]*Bag    // neither moving nor settled
-	parts   map[string]int  // shared directories: pieces that are held or in bags that are not settled
-	undone  map[string]bool // shared directories without pieces that nobody was told to leave yet
-	holding int             // sessions whose record holds something
+	free    map[Ref]*Bag       // neither moving nor settled
+	parts   map[string]int     // shared directories: pieces that are held or in bags that are not settled
+	undone  map[string]bool    // shared directories without pieces that nobody was told to leave yet
+	behind  map[SessionID]bool // whose record, as the state knows it, was not applied yet
+	holding int                // sessions whose record holds something
 	broken  string
 }
 
 // NewJob makes a job of a state, which is its own from now on, and of all records
-// that were written.
+// that were written. Those that are older than the state have to be applied once
+// more when they have been read again: see Behind.
 func NewJob(s *State, records []*Record) *Job {
 	j := &Job{
 		State:   s,
@@ -120,6 +126,12 @@ func NewJob(s *State, records []*Record) *Job {
 		free:    map[Ref]*Bag{},
 		parts:   map[string]int{},
 		undone:  map[string]bool{},
+		behind:  map[SessionID]bool{},
+	}
+	for id, m := range s.Members {
+		if m.N > 0 {
+			j.behind[id] = true
+		}
 	}
 	for _, m := range s.Moves {
 		j.moves[m.To] = append(j.moves[m.To], m)
@@ -137,22 +149,26 @@ func NewJob(s *State, records []*Record) *Job {
 	for _, r := range records {
 		j.apply(r)
 	}
-	// Only now it is known which pieces there are.
-	for _, r := range records {
-		for id := range r.Shared {
-			j.undone[id] = true
-		}
-	}
-	j.leave()
+	j.leave() // only now it is known which pieces there are
 	return j
 }
 
-// Broken says why the records contradict each other, "" if they do not.
+// Broken says why the records contradict each other, "" if they do not. They do
+// for a coordinator while another has written a newer state: only if that is not
+// so, which a write of the state tells, something is wrong.
 func (j *Job) Broken() string { return j.broken }
 
-// Snapshot is the state to write.
+// Behind are the sessions whose records were read before the state was: until
+// newer ones are applied nothing is free and nothing is done.
+func (j *Job) Behind() []SessionID { return slices.Sorted(maps.Keys(j.behind)) }
+
+// Snapshot is the state to write, which does not change when the job does. It is
+// made only to be written.
 func (j *Job) Snapshot() *State {
+	j.asked = j.changes
 	s := *j.State
+	s.Refused, s.Members, s.Left = maps.Clone(s.Refused), maps.Clone(s.Members), maps.Clone(s.Left)
+	s.Suspects = slices.Clone(s.Suspects)
 	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
 	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
 		s.Moves = append(s.Moves, j.moves[to]...)
@@ -166,13 +182,14 @@ func (r Ref) compare(o Ref) int { return cmp.Or(cmp.Compare(r.From, o.From), cmp
 
 // Dirty says that the state has changed and is to be written before anybody is
 // told.
-func (j *Job) Dirty() bool { return j.dirty }
+func (j *Job) Dirty() bool { return j.changes != j.written }
 
-// Written says that the state was written.
-func (j *Job) Written() { j.dirty = false }
+// Written says that the last Snapshot was written. The state stays dirty if it
+// has changed since that was made.
+func (j *Job) Written() { j.written = j.asked }
 
 // Touch says that the caller changed the state.
-func (j *Job) Touch() { j.dirty = true }
+func (j *Job) Touch() { j.changes++ }
 
 // Record is the last record of a session, nil if there is none.
 func (j *Job) Record(id SessionID) *Record { return j.records[id] }
@@ -198,29 +215,35 @@ func (j *Job) apply(r *Record) {
 		return
 	}
 	m, known := j.Members[r.Session]
+	if r.N < m.N {
+		return // what it gave away may be done since
+	}
+	delete(j.behind, r.Session)
 	if !known {
 		m = Member{Client: r.Client, Host: r.Host, NextA: 1}
-		j.dirty = true
+		j.changes++
 	}
 	if r.End != Live && !m.Ended {
 		m.Ended = true
-		j.dirty = true
+		j.changes++
 		j.mourn(r)
 	}
+	m.N = r.N
 	j.Members[r.Session] = m
 	j.records[r.Session] = r
-	j.arrive(r)
+	j.arrive(r, old != nil)
 	j.replace(old, r)
 }
 
-// arrive notes which moves have arrived with a record, and which never will.
-func (j *Job) arrive(r *Record) {
+// arrive notes which moves have arrived with a record, and which never will. The
+// bags of a session that was not known are not counted yet.
+func (j *Job) arrive(r *Record, known bool) {
 	var still []Move
 	for _, m := range j.moves[r.Session] {
 		switch {
 		case m.A <= r.In:
 			delete(j.moving, m.Ref)
-			j.dirty = true
+			j.changes++
 			if m.From == "" {
 				j.State.Outs = slices.DeleteFunc(slices.Clone(j.State.Outs), func(b Bag) bool {
 					if b.K == m.K {
@@ -232,13 +255,13 @@ func (j *Job) arrive(r *Record) {
 				continue
 			}
 			j.settled[m.Ref] = true
-			if b := j.bag(m.Ref); b != nil {
+			if b := j.bag(m.Ref); b != nil && (known || m.From != r.Session) {
 				j.count(b.Items, -1)
 			}
 		case r.End != Live:
 			// It may have been in its hands.
 			delete(j.moving, m.Ref)
-			j.dirty = true
+			j.changes++
 			if r.End == Fenced {
 				j.careful[m.Ref] = true
 			}
@@ -275,7 +298,7 @@ func (j *Job) replace(old, r *Record) {
 			case j.settled[ref]:
 				delete(j.settled, ref)
 				delete(j.careful, ref)
-				j.dirty = true
+				j.changes++
 			default:
 				j.broken = fmt.Sprintf("%s forgot bag %d, which nobody else has", r.Session, b.K)
 			}
@@ -286,7 +309,7 @@ func (j *Job) replace(old, r *Record) {
 			if ref.From == r.Session && !here[ref.K] {
 				delete(j.settled, ref)
 				delete(j.careful, ref)
-				j.dirty = true
+				j.changes++
 			}
 		}
 	}
@@ -301,6 +324,12 @@ func (j *Job) replace(old, r *Record) {
 	j.count(r.Held, 1)
 	if len(r.Held) > 0 {
 		j.holding++
+	}
+	// A directory can have been shared and done between two records.
+	for id := range r.Shared {
+		if !j.State.Left[id] && j.parts[id] == 0 {
+			j.undone[id] = true
+		}
 	}
 }
 
@@ -335,6 +364,9 @@ func (j *Job) count(items []walk.Item, n int) {
 
 // leave makes bags of shared directories all parts of which are done.
 func (j *Job) leave() {
+	if len(j.behind) > 0 {
+		return
+	}
 	for _, id := range slices.Sorted(maps.Keys(j.undone)) {
 		delete(j.undone, id)
 		if j.parts[id] > 0 || j.State.Left[id] {
@@ -357,7 +389,7 @@ func (j *Job) leave() {
 		j.State.Left[id] = true
 		j.State.Outs = append(slices.Clone(j.State.Outs), b)
 		j.addBag("", &j.State.Outs[len(j.State.Outs)-1])
-		j.dirty = true
+		j.changes++
 	}
 }
 
@@ -383,7 +415,10 @@ func (j *Job) mourn(r *Record) {
 	s := j.State
 	switch r.End {
 	case Abandoned:
-		for _, st := range r.Stalled {
+		for i, st := range r.Stalled {
+			if slices.ContainsFunc(r.Stalled[:i], func(before Stall) bool { return before.Place == st.Place }) {
+				continue // more than one worker was in it
+			}
 			p := s.suspect(st.Place)
 			p.Stalls = append(p.Stalls, r.Client)
 			if len(p.Stalls) == 2 {
@@ -429,15 +464,19 @@ func (s *State) suspect(place Place) *Suspect {
 	return &s.Suspects[i]
 }
 
+func (s *State) avoids(place Place) bool {
+	return slices.ContainsFunc(s.Avoid, func(a walk.Avoided) bool { return a.Root == place.Root && string(a.Path) == place.Path })
+}
+
 func (s *State) avoid(place Place, why string) {
-	if !slices.ContainsFunc(s.Avoid, func(a walk.Avoided) bool { return a.Root == place.Root && string(a.Path) == place.Path }) {
+	if !s.avoids(place) {
 		s.Avoid = append(s.Avoid, walk.Avoided{Root: place.Root, Path: []byte(place.Path), Err: why})
 	}
 }
 
 // Done says that nothing remains: every directory was counted in a record.
 func (j *Job) Done() bool {
-	return j.holding == 0 && len(j.free) == 0 && len(j.moving) == 0
+	return len(j.behind) == 0 && j.holding == 0 && len(j.free) == 0 && len(j.moving) == 0
 }
 
 // Unbegun says that nobody has begun the job at its roots.
@@ -463,6 +502,9 @@ func (j *Job) AllEnded() bool {
 // Free are the bags that wait for somebody: those of the coordinator first, then
 // by the sessions' names and their numbers.
 func (j *Job) Free() []Ref {
+	if len(j.behind) > 0 {
+		return nil
+	}
 	return slices.SortedFunc(maps.Keys(j.free), Ref.compare)
 }
 
@@ -473,12 +515,27 @@ func (j *Job) IsCareful(ref Ref) bool {
 	return b != nil && (b.Careful || j.careful[ref])
 }
 
-// Tried are the clients that a free bag is not for, unless there are no others.
+// Tried are the clients that a free bag is not for, unless there are no others:
+// those that could not do it, and those to which a directory in it or below did
+// not answer, whoever gave the bag away since.
 func (j *Job) Tried(ref Ref) []ClientID {
-	if b := j.free[ref]; b != nil {
-		return b.Tried
+	b := j.free[ref]
+	if b == nil {
+		return nil
 	}
-	return nil
+	tried := slices.Clip(b.Tried)
+	for i := range j.State.Suspects {
+		p := &j.State.Suspects[i]
+		if len(p.Stalls) == 0 || j.State.avoids(p.Place) || !slices.ContainsFunc(b.Items, p.Place.under) {
+			continue
+		}
+		for _, c := range p.Stalls {
+			if !slices.Contains(tried, c) {
+				tried = append(tried, c)
+			}
+		}
+	}
+	return tried
 }
 
 // Assign gives a free bag to a live session. It is delivered when State was
@@ -493,7 +550,7 @@ func (j *Job) Assign(ref Ref, to SessionID, must bool) {
 	delete(j.free, ref)
 	m.NextA++
 	j.State.Members[to] = m
-	j.dirty = true
+	j.changes++
 }
 
 // Delivery is a bag for a session.
@@ -526,7 +583,10 @@ func (j *Job) Deliveries(to SessionID, received uint64) []Delivery {
 		}
 		b := j.bag(m.Ref)
 		if b == nil {
-			panic(fmt.Sprintf("ledger: bag %d of %q is on its way and in no record", m.K, m.From))
+			if !j.behind[m.From] { // it has arrived, and another coordinator knows
+				j.broken = fmt.Sprintf("bag %d of %q is on its way and in no record", m.K, m.From)
+			}
+			break
 		}
 		d := Delivery{A: m.A, Ref: m.Ref, Bag: *b, Must: m.Must}
 		d.Bag.Careful = d.Bag.Careful || j.careful[m.Ref]

@@ -264,13 +264,18 @@ func Abandon(written *Record, stalled []Stall) Record {
 	r.Named, r.Alone = nil, false
 	r.giveAll(false, func(item walk.Item) ([]ClientID, string) {
 		for _, st := range stalled {
-			if st.Root == item.Root && within(st.Path, string(item.Path)) {
+			if st.under(item) {
 				return []ClientID{r.Client}, "no answer to " + st.Op
 			}
 		}
 		return nil, ""
 	})
 	return r
+}
+
+// under tells whether a place is in or below the directory of an item.
+func (p Place) under(item walk.Item) bool {
+	return p.Root == item.Root && within(p.Path, string(item.Path))
 }
 
 // within tells whether path is dir or lies below it.

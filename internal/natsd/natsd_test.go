@@ -160,10 +160,26 @@ func TestOnlyWarningsAreSaidAloud(t *testing.T) {
 	if out.Len() > 0 {
 		t.Errorf("said: %s", out.Bytes())
 	}
+	if s.Err() != nil {
+		t.Error(s.Err())
+	}
 	l := newLogger(log)
 	l.Warnf("low on %s", "disk")
 	l.Errorf("127.0.0.1:1 - cid:6 - authentication error")
 	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "low on disk") || !strings.Contains(got, "WARN") {
 		t.Errorf("said: %s", got)
+	}
+}
+
+func TestADiskThatFailsIsTold(t *testing.T) {
+	s := start(t, Options{})
+	s.log.Errorf("Filestore [%s] Critical write error: %v", "T", errors.New("no space left on device"))
+	select {
+	case <-s.Failed():
+	default:
+		t.Error("the server has not failed")
+	}
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("error %v", err)
 	}
 }

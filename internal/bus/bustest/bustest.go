@@ -33,6 +33,7 @@ func Test(t *testing.T, engine func(t *testing.T) func() bus.Bus) {
 		{"WatchTellsAllThenTheMarkThenChanges", watches},
 		{"WatchAlwaysSeesTheLastValue", watchSeesLast},
 		{"WatchSeesLargeValues", watchLarge},
+		{"LargeValuesAreReadWhileTheyAreReplaced", readLarge},
 		{"WatchEnds", watchEnds},
 		{"ADroppedTableIsGoneForAll", dropped},
 		{"MessagesComeInOrder", order},

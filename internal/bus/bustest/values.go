@@ -182,6 +182,48 @@ func watchLarge(t *test) {
 	}
 }
 
+func readLarge(t *test) {
+	table := t.create(t.open())
+	other, err := t.open().Open(t.ctx, "T")
+	t.no(err)
+	const size, rounds = 250 << 10, 20
+	rev, err := table.Put(t.ctx, "k", noise(size), 0)
+	t.no(err)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(done)
+		for n := range rounds {
+			var err error
+			if rev, err = table.Put(t.ctx, "k", noise(size+n), rev); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer wg.Wait()
+	for last := uint64(0); ; {
+		v, err := other.Get(t.ctx, "k")
+		t.no(err)
+		all, err := other.List(t.ctx, "")
+		t.no(err)
+		if len(all) != 1 || v.Rev < last || all[0].Rev < v.Rev {
+			t.Fatalf("revision %d after %d, then %v", v.Rev, last, all)
+		}
+		last = all[0].Rev
+		for _, data := range [][]byte{v.Data, all[0].Data} {
+			if !bytes.Equal(data, noise(len(data))) {
+				t.Fatal("a mixture of values")
+			}
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}
+
 func watchEnds(t *test) {
 	b := t.open()
 	table := t.create(b)

@@ -242,7 +242,9 @@ func (b *Bus) Subscribe(pattern string, f func(bus.Msg)) (bus.Subscription, erro
 	}
 	if up, _ := b.Connected(); up {
 		// When it fails the connection is lost, and later all is subscribed anew.
-		b.nc.FlushTimeout(attemptTimeout)
+		ctx, cancel := context.WithTimeout(b.life, attemptTimeout)
+		defer cancel()
+		b.nc.FlushWithContext(ctx)
 	}
 	return subscription{sub}, nil
 }

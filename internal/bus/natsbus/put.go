@@ -28,7 +28,7 @@ const (
 	maxUnanswered = 4
 )
 
-var errUnanswered = errors.New("the engine answers no write: is its disk full?")
+var errUnanswered = fmt.Errorf("%w: the engine answers no write: is its disk full?", bus.ErrUnknown)
 
 func newNonce() (n nonce) {
 	rand.Read(n[:])
@@ -79,7 +79,7 @@ func (t *Table) commit(ctx context.Context, key string, e *envelope, rev uint64)
 	msg := nats.NewMsg(t.valueSubject(key))
 	msg.Data = e.encode()
 	expect := rev
-	unanswered := 0
+	unknown, unanswered := false, 0
 	for n := 0; ; n++ {
 		msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expect, 10))
 		got, err := t.send(ctx, msg)
@@ -97,7 +97,7 @@ func (t *Table) commit(ctx context.Context, key string, e *envelope, rev uint64)
 				return h.rev, nil
 			case h != nil && h.rev == expect, h == nil && expect == 0:
 				continue // it has just become right
-			case unanswered > 0:
+			case unknown:
 				return 0, fmt.Errorf("%w: another value came after", bus.ErrUnknown)
 			case rev == 0 && h != nil && h.deleted():
 				expect = h.rev
@@ -117,18 +117,24 @@ func (t *Table) commit(ctx context.Context, key string, e *envelope, rev uint64)
 				return 0, err
 			}
 		case !answered:
-			if up, _ := t.b.Connected(); up && errors.Is(err, context.DeadlineExceeded) {
+			unknown = true
+			if t.b.silent(err) {
 				if unanswered++; unanswered == maxUnanswered {
-					return 0, fmt.Errorf("%w: %w", bus.ErrUnknown, errUnanswered)
+					return 0, errUnanswered
 				}
-			} else {
-				unanswered = max(unanswered, 1)
 			}
 		}
 		if err := t.b.pause(ctx, n); err != nil {
 			return 0, fmt.Errorf("%w: %w", bus.ErrUnknown, err)
 		}
 	}
+}
+
+// silent tells whether the error of an attempt is that the engine, though
+// connected, did not answer.
+func (b *Bus) silent(err error) bool {
+	up, _ := b.Connected()
+	return up && errors.Is(err, context.DeadlineExceeded)
 }
 
 // send is one attempt to store a message.
@@ -164,8 +170,14 @@ func (t *Table) putParts(ctx context.Context, key string, n nonce, parts [][]byt
 	err := inParallel(ctx, partsAtOnce, len(parts), func(ctx context.Context, i int) error {
 		msg := nats.NewMsg(t.partSubject(key, n.String()+"."+strconv.Itoa(i)))
 		msg.Data = parts[i]
+		unanswered := 0
 		return t.b.retry(ctx, func(ctx context.Context) error {
 			seq, err := t.send(ctx, msg)
+			if t.b.silent(err) {
+				if unanswered++; unanswered == maxUnanswered {
+					return errUnanswered
+				}
+			}
 			if errors.Is(err, nats.ErrNoResponders) {
 				if _, err := t.info(ctx); err != nil {
 					return err
