@@ -42,7 +42,13 @@ var layers = []layer{
 	{"cli", ". walk stats internal/report", anything},
 	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
-	{".", "walk stats", "github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
+	{".", "walk stats internal/server internal/client internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus",
+		"github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
+
+	{"internal/server", "walk internal/bus internal/ledger internal/wire", ""},
+	{"internal/client", "walk internal/bus internal/ledger internal/wire", ""},
+	{"internal/wire", "walk internal/ledger", ""},
+	{"internal/ledger", "walk", "github.com/fxamacker/cbor/v2"},
 
 	{"walk", "internal/rawdir", ""},
 	{"stats", "", ""},
@@ -57,6 +63,7 @@ var layers = []layer{
 	{"internal/owner", "", "golang.org/x/sys"},
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
+	{"internal/chaos", "", ""},
 	{"script/licenses", "", ""},
 }
 

@@ -548,6 +548,7 @@ type put struct {
 func (s *session) write(ctx context.Context, r ledger.Record, before ...put) {
 	w := &s.owned
 	w.busy = true
+	r.At = time.Now()
 	rev := w.rev
 	s.wg.Go(func() {
 		d := writeDone{record: r}

@@ -75,7 +75,8 @@ type Record struct {
 	Session SessionID
 	Client  ClientID
 	Host    string
-	N       uint64 // numbers the records of a session, from 1
+	N       uint64    // numbers the records of a session, from 1
+	At      time.Time // when it was made, by the client's clock; for people
 	End     End
 
 	In      uint64      // deliveries that are in Held, or done, up to this one

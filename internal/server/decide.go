@@ -297,7 +297,14 @@ func (j *job) end(v ledger.Verdict) {
 	l.Phase, l.Verdict, l.Finished = ledger.Ended, v, time.Now()
 	l.Touch()
 	j.wait("")
+	var last time.Time
+	for r := range l.All() {
+		if r.At.After(last) {
+			last = r.At
+		}
+	}
 	j.event("info", "%s", strings.TrimSuffix(fmt.Sprintf("job ended: %s: %s", v.State, v.Reason), ": "))
+	j.s.log.Debug("job ended", "job", j.spec.Job, "since_last_record", l.Finished.Sub(last))
 }
 
 // deal gives the bags that are free to sessions that need work, and asks others
