@@ -6,10 +6,10 @@ CONCURRENT = . ./walk ./cli ./internal/rawdir ./internal/faultfs
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build test test-all race lint cross bench licenses
+.PHONY: help build test test-all race lint cross bench bench-cluster licenses
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/hydra
 	go build -trimpath -o bin/ ./cmd/hydra
@@ -41,6 +41,9 @@ cross: ## build and vet for the other platforms
 
 bench: ## measure against a yardstick and other programs
 	bench/run.sh
+
+bench-cluster: ## measure what it costs to distribute a walk
+	bench/run.sh -only cluster
 
 licenses: ## write THIRD_PARTY_LICENSES
 	go run ./script/licenses

@@ -15,6 +15,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/natsd"
 	"github.com/hydrawalk/hydra/internal/server"
+	"github.com/hydrawalk/hydra/internal/wire"
 )
 
 // DefaultAddress is where a server listens if nothing else is said.

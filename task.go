@@ -236,7 +236,7 @@ func (t *task[C, S]) Sum(epoch uint64) (sum, lines []byte, err error) {
 		}
 	}
 	slices.Sort(s.BadRoots)
-	if s.Stats, err = json.Marshal(t.sum.stats); err != nil {
+	if s.Stats, err = compact(t.sum.stats); err != nil {
 		return nil, nil, fmt.Errorf("write the statistics: %w", err)
 	}
 	return ledger.Encode(s), lines, nil

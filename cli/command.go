@@ -47,6 +47,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.check(); err != nil {
 			return err
 		}
+		if err := c.place(from, p.name); err != nil {
+			return err
+		}
 		paths, err := c.paths(args, p.stdin)
 		if err != nil {
 			return err
@@ -58,7 +61,15 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
 		r := &call{program: p, common: c, title: cmd.CommandPath()}
-		return r.run(cmd.Context(), runner, paths, from)
+		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
+		if c.server != "" {
+			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+				return r.submit(ctx, runner, paths, o)
+			}
+			w.signal, r.remote = r.onSignal(), true
+		}
+		return r.run(cmd.Context(), w, from)
 	}
 	return cmd
 }
@@ -71,19 +82,30 @@ func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error
 	return configure(command, cmd.Flags(), p.getenv, configs)
 }
 
+// work is what comes between the preparations of a call and its result.
+type work struct {
+	// check tells what reports can not be written.
+	check func(reports []string) error
+	// signal says what the first signal does; "" if nobody can say it yet.
+	signal string
+	do     func(context.Context, *hydra.Options) (hydra.Document, error)
+}
+
 // call is one run of an application from the command line.
 type call struct {
 	*program
 	*common
-	title   string // how messages begin
-	log     *slog.Logger
+	title   string       // how messages begin
+	remote  bool         // the result is that of a server
+	logger  *slog.Logger // without a name
+	log     *slog.Logger // of the command line
 	target  target
 	reports []*target
 }
 
-// run runs the application and prints its result. It sets the exit code; an
-// error before the walk is a usage error.
-func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, from origins) error {
+// run does the work and prints its result. It sets the exit code; an error before
+// that is a usage error.
+func (c *call) run(ctx context.Context, w work, from origins) error {
 	logs, err := c.openLog()
 	if err != nil {
 		return err
@@ -97,14 +119,14 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 	if err := c.target.probe(c.output); err != nil {
 		return fmt.Errorf("--output: %w", err)
 	}
-	if err := c.prepareReports(runner); err != nil {
+	if err := c.prepareReports(w.check); err != nil {
 		return err
 	}
 	o, err := c.options()
 	if err != nil {
 		return err
 	}
-	o.Logger = logs.logger
+	o.Logger = c.logger
 	var list *errorsFile
 	if c.errors != "" {
 		if list, err = openErrorsFile(c.errors); err != nil {
@@ -113,17 +135,13 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 		o.Errors = list
 	}
 
-	doc, sigs, err := c.walk(ctx, runner, paths, o, logs)
+	doc, sigs, err := c.walk(ctx, w, o, logs)
 	defer sigs.close()
 	if list != nil {
 		err = errors.Join(err, list.close(doc != nil))
 	}
-	var usage *hydra.UsageError
-	switch {
-	case doc == nil && errors.As(err, &usage):
-		return err
-	case doc == nil:
-		return failed(err)
+	if doc == nil {
+		return asUsage(err)
 	}
 	c.code = exitCode(doc.Common(), err)
 	// First what takes least: who ends it now has that at least.
@@ -145,19 +163,21 @@ func (c *call) run(ctx context.Context, runner hydra.Runner, paths []string, fro
 	return nil
 }
 
-// walk runs the application under signals and progress. Until the signals are
-// closed, one of them ends the process at once.
-func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options, logs *logs) (hydra.Document, *signals, error) {
-	ran := make(chan struct{})
-	abort := func(code int) {
-		c.target.discard()
-		for _, t := range c.reports {
-			t.discard()
-		}
-		c.screen.leave()
-		os.Exit(code)
+// abort ends the process at once.
+func (c *call) abort(code int) {
+	c.target.discard()
+	for _, t := range c.reports {
+		t.discard()
 	}
-	ctx, sigs := watch(ctx, c.screen, c.title, ran, abort, logs.reopener())
+	c.screen.leave()
+	os.Exit(code)
+}
+
+// walk does the work under signals and progress. Until the signals are closed, one
+// of them ends the process at once.
+func (c *call) walk(ctx context.Context, w work, o *hydra.Options, logs *logs) (hydra.Document, *signals, error) {
+	ran := make(chan struct{})
+	ctx, sigs := watch(ctx, c.screen, c.title, w.signal, ran, c.abort, logs.reopener())
 	o.Monitor = new(hydra.Monitor)
 	way := c.progress.value
 	if c.quiet {
@@ -166,7 +186,7 @@ func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o 
 	var wg sync.WaitGroup
 	shown := newProgress(c.title, o.Monitor.Progress, time.Now())
 	wg.Go(func() { shown.show(c.screen, way, c.interval, sigs.ask, ran) })
-	doc, err := runner.Run(ctx, paths, o)
+	doc, err := w.do(ctx, o)
 	close(ran)
 	wg.Wait()
 	if os.Getenv("GOGC") == "" {
@@ -180,10 +200,11 @@ func (c *call) walk(ctx context.Context, runner hydra.Runner, paths []string, o 
 func exitCode(o *hydra.Outcome, err error) int {
 	var sig *interruption
 	var limit *hydra.ErrorLimit
+	var cancelled *hydra.CancelledError
 	switch {
 	case errors.As(err, &sig):
 		return sig.exitCode()
-	case o.State == hydra.Interrupted, errors.As(err, &limit):
+	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled):
 		return exitUnfinished
 	case err != nil:
 		return exitFailed
@@ -195,7 +216,7 @@ func exitCode(o *hydra.Outcome, err error) int {
 
 // print prints the result where it was asked for.
 func (c *call) print(doc hydra.Document) error {
-	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout)) }
+	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.again(doc)) }
 	if c.format.value == "json" {
 		write = func(w io.Writer) error { return writeJSON(w, doc) }
 	}

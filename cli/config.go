@@ -25,12 +25,15 @@ import (
 //	exclude: [.snapshot, "*.tmp"]
 //	audit:
 //	  block-size: 4096
+//
+// The command server has no section, for `server: ADDRESS` is where jobs run: its
+// settings stand outside.
 
 const envPrefix = "HYDRA_"
 
 // onlyFlags belong to one call, not to a configuration.
-// json is another word for a format.
-var onlyFlags = []string{"help", "path-file", "null", "output", "report", "errors", "json"}
+// json is another word for a format, and local for no server.
+var onlyFlags = []string{"help", "path-file", "null", "output", "report", "errors", "json", "local", "once"}
 
 func configurable(f *pflag.Flag) bool { return !slices.Contains(onlyFlags, f.Name) }
 
@@ -111,8 +114,7 @@ func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet, shar
 		return c, nil // nothing but comments
 	}
 	top := doc.Content[0]
-	general := pflag.NewFlagSet("", pflag.ContinueOnError)
-	newCommon().define(general)
+	general := generalFlags()
 	in := func(set *pflag.FlagSet) func(key string) bool {
 		return func(key string) bool { f := set.Lookup(key); return f != nil && configurable(f) }
 	}
@@ -130,6 +132,15 @@ func parseConfig(file string, text []byte, flags map[string]*pflag.FlagSet, shar
 		return true, err
 	})
 	return c, err
+}
+
+// generalFlags are those that may be set outside of sections: what every
+// application has, and what the command server has.
+func generalFlags() *pflag.FlagSet {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	newCommon().define(set)
+	new(serving).define(set)
+	return set
 }
 
 // parseSection reads the settings of a mapping. sub is asked for keys that may

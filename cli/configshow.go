@@ -44,16 +44,16 @@ Settings of one command stand in a section with its name.`,
 	return config
 }
 
-// showConfig prints what all commands have in common, then a section for each
-// application: what it has beside that, or what is set differently for it.
+// showConfig prints what commands have in common, then a section for each
+// application, and for clients: what it has beside that, or what is set
+// differently for it.
 func (p *program) showConfig(w io.Writer, origin bool) error {
 	sets := p.flagSets()
 	configs, err := readConfigs(p.configFiles, sets, p.sharesConfig())
 	if err != nil {
 		return err
 	}
-	general := pflag.NewFlagSet("", pflag.ContinueOnError)
-	newCommon().define(general)
+	general := generalFlags()
 	from, err := configure("", general, p.getenv, configs)
 	if err != nil {
 		return err
@@ -65,8 +65,7 @@ func (p *program) showConfig(w io.Writer, origin bool) error {
 			shown[f.Name] = addSetting(doc, f, from, origin)
 		}
 	})
-	for _, app := range p.apps {
-		name := app.Info().Name
+	for _, name := range p.sections() {
 		from, err := configure(name, sets[name], p.getenv, configs)
 		if err != nil {
 			return err

@@ -39,6 +39,9 @@ type common struct {
 	logLevel  string
 	logFile   string
 	logFormat choice
+	logs      slog.Level // from here on, if no flag says something else
+
+	cluster
 }
 
 func newCommon() *common {
@@ -47,11 +50,20 @@ func newCommon() *common {
 		progress:  choice{value: "auto", of: []string{"auto", "plain", "json", "none"}},
 		color:     choice{value: "auto", of: []string{"auto", "always", "never"}},
 		logFormat: choice{value: "text", of: []string{"text", "json"}},
+		logs:      slog.LevelWarn,
 	}
 }
 
-// define defines the flags.
+// define defines the flags of an application.
 func (c *common) define(f *pflag.FlagSet) {
+	c.defineWalk(f)
+	c.cluster.define(f)
+	c.defineResult(f)
+	c.defineProgress(f)
+	c.defineLog(f)
+}
+
+func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.VarP(c.rules.flag(excludeGlob), "exclude", "E", "leave out what matches `GLOB`, with all below; may be repeated. A GLOB with a / is matched with the path below PATH, or with the whole path if it begins with one, else with the name; with a / behind it only directories match; ** is any number of directories")
 	f.Var(c.rules.flag(includeGlob), "include", "take back in what matches `GLOB`: of all globs, the last one that matches decides")
 	f.Var(c.rules.flag(excludeFile), "exclude-from", "read globs from `FILE`, one a line; !GLOB takes back in, # begins a comment")
@@ -60,19 +72,34 @@ func (c *common) define(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
 	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
 
-	f.IntVarP(&c.workers, "workers", "j", 0, "read `N` directories at a time; 0 finds a good number by itself")
+	c.defineWorkers(f)
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
+}
 
+func (c *common) defineWorkers(f *pflag.FlagSet) {
+	f.IntVarP(&c.workers, "workers", "j", 0, "read `N` directories at a time; 0 finds a good number by itself")
+}
+
+func (c *common) defineResult(f *pflag.FlagSet) {
 	f.BoolVar(&c.json, "json", false, "print one JSON document: the same as --format json")
 	f.Var(&c.format, "format", "text or json")
 	f.StringVarP(&c.output, "output", "o", "", "write the result to `FILE` instead of standard output")
 	f.StringArrayVar(&c.reportFiles, "report", nil, "write a report to `FILE`, of the kind that its name's end says; may be repeated")
 	f.StringVar(&c.errors, "errors", "", "write all errors to `FILE`, a line of JSON each")
 	f.Var(&c.color, "color", "auto (on a terminal, unless NO_COLOR is set), always or never")
+}
 
+func (c *common) defineProgress(f *pflag.FlagSet) {
 	f.Var(&c.progress, "progress", "auto (drawn on a terminal, else plain), plain, json or none")
 	f.DurationVar(&c.interval, "progress-interval", 0, "`TIME` between lines of progress, as 500ms; 0 is 10s, or 200ms if drawn")
-	f.BoolVarP(&c.quiet, "quiet", "q", false, "print only the result, and why a run failed")
+}
+
+func (c *common) defineLog(f *pflag.FlagSet) {
+	quiet := "print only the result, and why a run failed"
+	if c.logs < slog.LevelWarn {
+		quiet = "log only what somebody should look at"
+	}
+	f.BoolVarP(&c.quiet, "quiet", "q", false, quiet)
 	f.CountVarP(&c.verbose, "verbose", "v", "log more; -vv logs all")
 	f.StringVar(&c.logLevel, "log-level", "", "least `LEVEL` to log: debug, info, warn, error, or by name as walk=debug,hydra=info")
 	f.StringVar(&c.logFile, "log-file", "", "append the log to `FILE` instead of standard error")
@@ -88,10 +115,14 @@ func (c *common) complete(cmd *cobra.Command) {
 		"log-format": c.logFormat.of,
 		"log-level":  {"debug", "info", "warn", "error"},
 		"workers":    nil, "max-depth": nil, "exclude": nil, "include": nil, "max-errors": nil, "progress-interval": nil,
+		"server": nil, "priority": nil, "min-clients": nil, "stall": nil, "listen": nil, "nats": nil,
 	} {
+		if cmd.Flags().Lookup(name) == nil {
+			continue
+		}
 		complete := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 		if err := cmd.RegisterFlagCompletionFunc(name, complete); err != nil {
-			panic(err) // a flag that is not defined
+			panic(err) // it is there
 		}
 	}
 }
@@ -124,19 +155,15 @@ func (c *common) check() error {
 	if c.json {
 		c.format.value = "json"
 	}
-	return nil
+	return c.cluster.check()
 }
 
 // levels are the log levels by name; names are those that there are.
 func (c *common) levels(names []string) (levels, error) {
-	ls := levels{"": slog.LevelWarn}
-	switch {
-	case c.quiet:
-		ls[""] = slog.LevelError
-	case c.verbose == 1:
-		ls[""] = slog.LevelInfo
-	case c.verbose > 1:
-		ls[""] = slog.LevelDebug
+	const step = slog.LevelWarn - slog.LevelInfo // between any two
+	ls := levels{"": max(slog.LevelDebug, c.logs-step*slog.Level(c.verbose))}
+	if c.quiet {
+		ls[""] = c.logs + step
 	}
 	if c.logLevel == "" {
 		return ls, nil

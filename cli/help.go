@@ -20,6 +20,7 @@ type flagGroup struct {
 var flagGroups = []flagGroup{
 	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "path-file", "null"}},
 	{"How", []string{"workers", "max-errors"}},
+	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds"}},
 	{"The result", []string{"json", "format", "output", "report", "errors", "color"}},
 	{"Progress and log", []string{"progress", "progress-interval", "quiet", "verbose", "log-level", "log-file", "log-format", "help"}},
 }
@@ -51,7 +52,7 @@ func appUsage(cmd *cobra.Command) error {
 		}
 		writeFlags(w, g.title, flags)
 	}
-	_, err := fmt.Fprintf(w, "\nExit codes: 0 all was done, 1 failed, 2 called wrongly, 3 some entries could not\nbe read, 7 ended before its end, 130 or 143 by a signal.\n")
+	_, err := fmt.Fprintf(w, "\nExit codes: 0 all was done, 1 failed, 2 called wrongly, 3 some entries could not\nbe read, 5 the server can not be reached, 6 it refuses the credential, 7 ended\nbefore its end, 130 or 143 by a signal.\n")
 	return err
 }
 

@@ -17,7 +17,7 @@ type logs struct {
 
 // openLog sets up the log as the flags say.
 func (c *call) openLog() (*logs, error) {
-	names := []string{"cli", "hydra", "walk"}
+	names := []string{"cli", "hydra", "walk", "server", "client"}
 	for _, app := range c.apps {
 		names = append(names, app.Info().Name)
 	}
@@ -28,7 +28,8 @@ func (c *call) openLog() (*logs, error) {
 	json := c.logFormat.value == "json"
 	l := &logs{}
 	if c.logFile == "" {
-		l.logger = slog.New(newHandler(c.screen, ls, json, json))
+		service := c.logs < slog.LevelWarn // runs for days
+		l.logger = slog.New(newHandler(c.screen, ls, json, json || service))
 	} else {
 		l.file = &logFile{path: c.logFile}
 		if err := l.file.open(); err != nil {
@@ -36,6 +37,7 @@ func (c *call) openLog() (*logs, error) {
 		}
 		l.logger = slog.New(newHandler(l.file, ls, json, true))
 	}
+	c.logger = l.logger
 	c.log = l.logger.With(hydra.LoggerKey, "cli")
 	return l, nil
 }

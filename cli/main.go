@@ -24,12 +24,14 @@ import (
 
 // Exit codes. Where several apply: a signal's, then 7, 1, 3.
 const (
-	exitComplete   = 0 // no errors
-	exitFailed     = 1
-	exitUsage      = 2 // or configuration
-	exitErrors     = 3 // finished, but some entries could not be read or acted on
-	exitUnfinished = 7 // cancelled, or a limit was reached
-	exitPipe       = 128 + 13
+	exitComplete     = 0 // no errors
+	exitFailed       = 1
+	exitUsage        = 2 // or configuration
+	exitErrors       = 3 // finished, but some entries could not be read or acted on
+	exitUnreachable  = 5 // the server, or its engine
+	exitUnauthorized = 6
+	exitUnfinished   = 7 // cancelled, or a limit was reached
+	exitPipe         = 128 + 13
 )
 
 // How much the heap may grow before it is collected, in percent, while trees are
@@ -110,7 +112,7 @@ func (p *program) run(args []string) int {
 	var f *failure
 	if errors.As(err, &f) {
 		fmt.Fprintf(p.screen, "%s: %s\n", cmd.CommandPath(), escaped(err.Error()))
-		return exitFailed
+		return f.code
 	}
 	try := cmd.CommandPath() + " --help"
 	var hint *hintError
@@ -145,14 +147,18 @@ func (p *program) rootCommand() *cobra.Command {
 	root.Long = fmt.Sprintf(`%s walks file systems with many workers at a time.
 
 Results go to standard output; progress, logs and messages to standard error.
+An application runs on this machine, or with --server on many: a server
+coordinates, and clients on each machine do the work.
+
 The exit code is 0 if all was done, 1 if the run failed, 2 if it was called
-wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
+wrongly, 3 if some entries could not be read, 5 if the server can not be
+reached, 6 if it refuses the credential, 7 if the run was ended before its end,
 130 or 143 after SIGINT or SIGTERM.`, p.name)
 	root.Flags().Bool("version", false, "print the version")
 	cobra.AddTemplateFunc("flagUsages", flagUsages)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".LocalFlags.FlagUsages", "flagUsages .LocalFlags"))
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddGroup(&cobra.Group{ID: "apps", Title: "Applications:"})
+	root.AddGroup(&cobra.Group{ID: "apps", Title: "Applications:"}, &cobra.Group{ID: "cluster", Title: "Cluster:"})
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	var examples []string
 	for _, app := range p.apps {
@@ -162,6 +168,7 @@ wrongly, 3 if some entries could not be read, 7 if it was ended before its end,
 		}
 	}
 	root.Example = strings.Join(examples, "\n\n")
+	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand())
 	root.AddCommand(p.configCommand(), p.versionCommand())
 	strictHelp(root)
 	return root
@@ -189,16 +196,38 @@ func strictHelp(root *cobra.Command) {
 }
 
 // failure is an error for which nothing is wrong with the call.
-type failure struct{ error }
+type failure struct {
+	error
+	code int
+}
 
 func (f *failure) Unwrap() error { return f.error }
 
 // failed makes a failure of an error, if there is one.
 func failed(err error) error {
-	if err != nil {
-		err = &failure{err}
+	if err == nil {
+		return nil
 	}
-	return err
+	var sig *interruption
+	code := exitFailed
+	switch {
+	case errors.As(err, &sig):
+		code = sig.exitCode()
+	case errors.Is(err, hydra.ErrUnauthorized):
+		code = exitUnauthorized
+	case errors.Is(err, hydra.ErrUnreachable):
+		code = exitUnreachable
+	}
+	return &failure{err, code}
+}
+
+// asUsage is failed for errors that may be those of a wrong call.
+func asUsage(err error) error {
+	var usage *hydra.UsageError
+	if errors.As(err, &usage) {
+		return err
+	}
+	return failed(err)
 }
 
 // hintError is a usage error for which there is better advice than to read the
@@ -227,9 +256,20 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	return unknown
 }
 
-// flagSets are the flags of each application's command, with default values.
+// sections are the commands for which a configuration may say something else
+// than for all: the applications, and the client.
+func (p *program) sections() []string {
+	var names []string
+	for _, app := range p.apps {
+		names = append(names, app.Info().Name)
+	}
+	return append(names, "client")
+}
+
+// flagSets are the flags of each command that has a section, with default values.
 func (p *program) flagSets() map[string]*pflag.FlagSet {
-	sets := map[string]*pflag.FlagSet{}
+	sets := map[string]*pflag.FlagSet{"client": pflag.NewFlagSet("client", pflag.ContinueOnError)}
+	new(clienting).init().define(sets["client"])
 	for _, app := range p.apps {
 		name := app.Info().Name
 		sets[name] = pflag.NewFlagSet(name, pflag.ContinueOnError)

@@ -73,8 +73,14 @@ func (s shot) parts() (what, how string) {
 		what += "  " + humanize.IBytes(uint64(s.Bytes))
 	}
 	how = fmt.Sprintf("dirs %s done, %s queued  %s", humanize.Comma(s.DirsDone), humanize.Comma(s.DirsQueued), count(int64(s.Workers), "worker"))
+	if s.Clients > 0 {
+		how += " on " + count(int64(s.Clients), "client")
+	}
 	if s.Errors > 0 {
 		how += "  " + count(s.Errors, "error")
+	}
+	if s.Waits != "" {
+		how += "  waiting: " + printable(s.Waits)
 	}
 	return what, how
 }
@@ -106,7 +112,9 @@ func (s shot) json() string {
 		Bytes       int64   `json:"bytes"`
 		Workers     int     `json:"workers"`
 		ErrorsSoFar int64   `json:"errors"`
-	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors})
+		Clients     int     `json:"clients,omitempty"`
+		Waits       string  `json:"waits,omitempty"`
+	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors, s.Clients, s.Waits})
 	if err != nil {
 		panic(err) // numbers and strings
 	}

@@ -29,7 +29,7 @@ func describeReports(cmd *cobra.Command, kinds []hydra.ReportInfo) {
 }
 
 // prepareReports finds out before the walk what reports can not be written.
-func (c *call) prepareReports(runner hydra.Runner) error {
+func (c *call) prepareReports(check func(names []string) error) error {
 	taken := map[string]bool{}
 	take := func(path string) (twice bool) {
 		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
@@ -56,7 +56,7 @@ func (c *call) prepareReports(runner hydra.Runner) error {
 			own = append(own, name)
 		}
 	}
-	if err := runner.CheckReports(own); err != nil {
+	if err := check(own); err != nil {
 		return err
 	}
 	for _, name := range c.reportFiles {
@@ -85,7 +85,7 @@ func (c *call) writeReports(doc hydra.Document) error {
 			}()
 			size = counter{w: w}
 			if isText(t.name) {
-				return writeText(&size, doc, false)
+				return writeText(&size, doc, false, c.again(doc))
 			}
 			return doc.WriteReport(&size, t.name)
 		})

@@ -35,10 +35,11 @@ type signals struct {
 	wg   sync.WaitGroup
 }
 
-// watch returns a context that the first SIGINT or SIGTERM cancels. At the
-// second one, abort is called; it does not return. After the run, abort is
-// called at the first one. reopen is called at SIGHUP, if it is not nil.
-func watch(parent context.Context, screen *screen, title string, ran <-chan struct{}, abort func(code int), reopen func()) (context.Context, *signals) {
+// watch returns a context that the first SIGINT or SIGTERM cancels; it says then
+// what is done, unless that is "". At the second one, abort is called; it does
+// not return. After the run, abort is called at the first one. reopen is called
+// at SIGHUP, if it is not nil.
+func watch(parent context.Context, screen *screen, title, says string, ran <-chan struct{}, abort func(code int), reopen func()) (context.Context, *signals) {
 	ctx, cancel := context.WithCancelCause(parent)
 	w := &signals{ask: make(chan struct{}, 1), stop: make(chan struct{})}
 	end := make(chan os.Signal, 4)
@@ -82,10 +83,13 @@ func watch(parent context.Context, screen *screen, title string, ran <-chan stru
 					abort(why.exitCode())
 				}
 				cancel(why)
+				if says == "" {
+					continue
+				}
 				// Standard error may be a pipe that nobody reads: the next signal
 				// must not wait for it.
 				w.wg.Go(func() {
-					fmt.Fprintf(screen, "%s: %s: ending with what is in hand; once more ends at once\n", title, signalName(why.sig))
+					fmt.Fprintf(screen, "%s: %s: %s; once more ends at once\n", title, signalName(why.sig), says)
 				})
 			}
 		}

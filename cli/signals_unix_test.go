@@ -31,7 +31,7 @@ func TestSignalsCountAlsoIfNobodyReadsWhatIsSaid(t *testing.T) {
 	<-w.reached
 
 	aborted := make(chan int)
-	ctx, sigs := watch(t.Context(), s, "test", make(chan struct{}), func(code int) {
+	ctx, sigs := watch(t.Context(), s, "test", "ending", make(chan struct{}), func(code int) {
 		s.leave()
 		aborted <- code
 		runtime.Goexit() // as a process would

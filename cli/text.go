@@ -31,28 +31,37 @@ func (s style) good(text string) string { return s.paint("32", text) }
 func (s style) bad(text string) string  { return s.paint("1;31", text) }
 
 // writeText writes a result for people: what was walked, the application's
-// statistics, and what is missing from them.
-func writeText(w io.Writer, doc hydra.Document, colored bool) error {
+// statistics, and what is missing from them. again is the command that lets the
+// job go on, "" if it is no job of a server.
+func writeText(w io.Writer, doc hydra.Document, colored bool, again string) error {
 	var b bytes.Buffer
 	o, s := doc.Common(), style(colored)
-	writeHead(&b, o, s)
+	writeHead(&b, o, s, again != "")
 	if nothing := o.State == hydra.Failed && o.Walked.ProcessedDirs == 0 && o.Walked.ProcessedFiles == 0; !nothing {
 		b.WriteByte('\n')
 		if err := doc.WriteText(&b); err != nil {
 			return err
 		}
 	}
+	writeRefused(&b, o, s)
 	writeShortcomings(&b, o, s)
+	if again != "" && o.State == hydra.Cancelled {
+		fmt.Fprintf(&b, "It goes on with `%s`.\n", again)
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
-func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style) {
+func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style, remote bool) {
 	state := s.good("complete")
 	if !o.IsComplete() {
 		state = s.bad("NOT COMPLETE")
 	}
-	fmt.Fprintf(b, "%s  %s in %s with %s\n", s.bold(o.App), state, seconds(o.Wall()), count(int64(o.Workers), "worker"))
+	who := count(int64(o.Workers), "worker")
+	if remote {
+		who += " on " + count(int64(o.Clients), "client")
+	}
+	fmt.Fprintf(b, "%s  %s in %s with %s\n", s.bold(o.App), state, seconds(o.Wall()), who)
 	const shown = 4
 	for i, p := range o.Paths {
 		if i == shown && len(o.Paths) > shown+1 {
@@ -60,6 +69,17 @@ func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style) {
 			break
 		}
 		fmt.Fprintf(b, "  %s\n", printable(p))
+	}
+}
+
+// writeRefused says which clients took no part, and why.
+func writeRefused(b *bytes.Buffer, o *hydra.Outcome, s style) {
+	if len(o.Refused) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s:\n", s.bold(count(int64(len(o.Refused)), "client")+" took no part"))
+	for _, r := range o.Refused {
+		fmt.Fprintf(b, "  %s\n", printable(r))
 	}
 }
 

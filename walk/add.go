@@ -22,9 +22,11 @@ var (
 //
 // What can not be taken up is Returned. An item that has Must set is counted all
 // the same: as vanished if it is gone, and as failed if it is another directory.
-func (s *Shared) Add(items []Item) {
+//
+// False: the last cut was made, and they are not in it.
+func (s *Shared) Add(items []Item) bool {
 	if len(items) == 0 {
-		return
+		return true
 	}
 	dirs := map[string]*Dir{} // by avoidKey
 	var tasks []task
@@ -39,7 +41,6 @@ func (s *Shared) Add(items []Item) {
 		t := task{dir: d}
 		if it.File {
 			t.chunk = []byte(rawdir.MakeName(s.p.paths.base(d.root.path)))
-			s.p.rootFiles.Add(1)
 		} else {
 			t.x = &piece{item: it}
 		}
@@ -47,8 +48,14 @@ func (s *Shared) Add(items []Item) {
 	}
 	slices.Reverse(tasks) // the first is taken first
 	s.mu.Lock()
+	if s.last != nil {
+		s.mu.Unlock()
+		return false
+	}
 	for _, t := range tasks {
-		if t.x != nil && t.x.item.Part != nil && t.x.item.Part.Dir != "" {
+		if t.x == nil {
+			s.p.rootFiles.Add(1)
+		} else if t.x.item.Part != nil && t.x.item.Part.Dir != "" {
 			s.sumOf(t.x.item)
 		}
 	}
@@ -71,6 +78,7 @@ func (s *Shared) Add(items []Item) {
 	if careful || len(wrong) > 0 {
 		s.notify()
 	}
+	return true
 }
 
 // dirOf makes the Dir of an item; known are those of this call.
@@ -308,10 +316,7 @@ func (w *worker) identify(d *Dir) error {
 	if d == nil {
 		return nil
 	}
-	r := d.root
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d.identified {
+	if d.isIdentified() {
 		return nil
 	}
 	err := w.identifyOnce(d)
@@ -323,7 +328,15 @@ func (w *worker) identify(d *Dir) error {
 	return err
 }
 
-// identifyOnce leaves d open in w.reopened. The caller holds the root's mu.
+// isIdentified tells whether an ancestor of an added item has its identity.
+func (d *Dir) isIdentified() bool {
+	d.root.mu.Lock()
+	defer d.root.mu.Unlock()
+	return d.identified
+}
+
+// identifyOnce leaves d open in w.reopened. Several workers may do it at once: a
+// lock is not held while the file system is waited for.
 func (w *worker) identifyOnce(d *Dir) error {
 	w.reopened.close(w.p)
 	var chain []*Dir
@@ -342,24 +355,37 @@ func (w *worker) identifyOnce(d *Dir) error {
 			h, _, err = at.OpenDir(a.name)
 			at.Close()
 		}
-		if err == nil && !a.identified {
-			if a.dev, a.ino, err = h.Identity(); err != nil {
+		if err == nil && !a.isIdentified() {
+			var id identity
+			if id.dev, id.ino, err = h.Identity(); err != nil {
 				h.Close()
+			} else {
+				a.identify(id)
 			}
 		}
 		w.leaveCall()
 		if err != nil {
 			return err
 		}
-		a.identified = true
-		if a.parent == nil && a.root.id == (identity{}) {
-			a.root.id = identity{a.dev, a.ino}
-		}
 		at = h
 	}
 	w.reopened.dir, w.reopened.handle = d, at
 	w.p.fds.Add(1)
 	return nil
+}
+
+// identify sets the identity of an ancestor, if nobody did.
+func (d *Dir) identify(id identity) {
+	r := d.root
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d.identified {
+		return
+	}
+	d.dev, d.ino, d.identified = id.dev, id.ino, true
+	if d.parent == nil && r.id == (identity{}) {
+		r.id = id
+	}
 }
 
 // avoidKey is a directory by its root and path.

@@ -247,6 +247,9 @@ func (s *Shared) lost(w *worker) {
 // build makes a Cut of what was noted. The caller holds mu.
 func (s *Shared) build(c *openCut) *Cut {
 	cut := &Cut{Epoch: c.epoch, Totals: c.totals, Shared: make(map[string]DirSum, len(s.dirs))}
+	for _, t := range c.notes {
+		t.dir.cut = uint32(c.epoch)
+	}
 	cut.Items = append(s.items(c.notes), c.items...)
 	cut.Totals.Workers = int(s.p.started.Load())
 	for id, d := range s.dirs {

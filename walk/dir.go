@@ -28,8 +28,9 @@ type Dir struct {
 	// its subdirectories that were not opened yet. Who takes it to 0 closes it.
 	users      atomic.Int32
 	retained   bool
-	careful    bool // see Shared.NextCareful
-	identified bool // dev and ino were asked for: of what leads to an added item, guarded by root.mu
+	careful    bool   // see Shared.NextCareful
+	identified bool   // dev and ino were asked for: of what leads to an added item, guarded by root.mu
+	cut        uint32 // the epoch of the last cut that noted it; guarded by Shared.turn
 	handle     rawdir.Dir
 
 	reading *reading // set when it was opened, nil again when it was left

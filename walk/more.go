@@ -2,19 +2,15 @@ package walk
 
 // Progress is what was counted until a moment ago.
 func (s *Shared) Progress() Totals {
-	t := s.p.totals(Totals{})
-	s.mu.Lock()
-	t.add(&s.found)
-	s.mu.Unlock()
-	return t
+	return s.p.totals(Totals{})
 }
 
 // AddRootsCarefully is AddRoots, but the roots are careful items.
-func (s *Shared) AddRootsCarefully() {
+func (s *Shared) AddRootsCarefully() bool {
 	s.mu.Lock()
-	if s.began {
-		s.mu.Unlock()
-		return
+	if s.began || s.last != nil {
+		defer s.mu.Unlock()
+		return s.began
 	}
 	s.began = true
 	for _, t := range s.first {
@@ -29,4 +25,5 @@ func (s *Shared) AddRootsCarefully() {
 	s.aside = append(s.aside, s.first...)
 	s.mu.Unlock()
 	s.notify()
+	return true
 }

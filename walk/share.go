@@ -239,12 +239,12 @@ func (s *Shared) finish(ctx context.Context) {
 }
 
 // AddRoots begins at the roots, as Trees would. It is called once, by one of all
-// that share.
-func (s *Shared) AddRoots() {
+// that share. False: the last cut was made, and they are not in it.
+func (s *Shared) AddRoots() bool {
 	s.mu.Lock()
-	if s.began {
-		s.mu.Unlock()
-		return
+	if s.began || s.last != nil {
+		defer s.mu.Unlock()
+		return s.began
 	}
 	s.began = true
 	for _, t := range s.first {
@@ -257,6 +257,7 @@ func (s *Shared) AddRoots() {
 	s.push(s.first)
 	s.mu.Unlock()
 	s.p.wakeIdle(len(s.first))
+	return true
 }
 
 // push adds tasks to the feed. The caller holds mu, so that what was counted with

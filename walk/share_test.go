@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -585,5 +584,3 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 		})
 	}
 }
-
-var _ = filepath.Join

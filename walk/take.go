@@ -14,6 +14,24 @@ import (
 // records both at once. Take waits while a Cut is open. It opens the directories
 // that it gives away, to tell which they are, on the caller's goroutine.
 func (s *Shared) Take(bags, mostItems, mostBytes int) [][]Item {
+	return s.take(bags, mostItems, mostBytes, 0)
+}
+
+// TakeNoted is Take, but takes only directories that are items of the last Cut,
+// and of which nothing was begun since: whoever has recorded that Cut can give
+// them away without another one.
+func (s *Shared) TakeNoted(bags, mostItems, mostBytes int) [][]Item {
+	s.mu.Lock()
+	epoch := s.epoch.Load() - 1
+	s.mu.Unlock()
+	if epoch == 0 {
+		return nil
+	}
+	return s.take(bags, mostItems, mostBytes, epoch)
+}
+
+// take is Take if cut is 0, else it takes only what was noted in that cut.
+func (s *Shared) take(bags, mostItems, mostBytes int, cut uint64) [][]Item {
 	if bags <= 0 || mostItems <= 0 {
 		return nil
 	}
@@ -28,7 +46,7 @@ func (s *Shared) Take(bags, mostItems, mostBytes int) [][]Item {
 	t := taker{s: s, bags: make([]bag, bags), mostItems: mostItems, mostBytes: mostBytes}
 	t.w = &worker{p: s.p, id: -1}
 	defer t.w.reopened.close(s.p)
-	tasks := s.oldest(bags, bags*mostItems)
+	tasks := s.oldest(bags, bags*mostItems, cut)
 	for i, task := range tasks {
 		if !t.deal(task) {
 			// The bags are full.
@@ -46,8 +64,9 @@ func (s *Shared) Take(bags, mostItems, mostBytes int) [][]Item {
 	return out
 }
 
-// oldest takes tasks out of the deques, at most so many.
-func (s *Shared) oldest(bags, most int) []task {
+// oldest takes tasks out of the deques, at most so many; careful ones if there are
+// no others.
+func (s *Shared) oldest(bags, most int, cut uint64) []task {
 	p := s.p
 	queues := []*deque{&s.feed}
 	for i := range p.started.Load() {
@@ -72,10 +91,25 @@ func (s *Shared) oldest(bags, most int) []task {
 		q.mu.Lock()
 		n := len(q.tasks) - q.head
 		n = min((n*bags+bags)/(bags+1), want-len(tasks), n)
+		if cut > 0 {
+			n = q.noted(n, cut)
+		}
 		if n > 0 {
 			tasks = q.takeOldest(tasks, n, epoch)
 		}
 		q.mu.Unlock()
+	}
+	if len(tasks) == 0 && cut == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		n := len(s.aside)
+		if n = n * bags / (bags + 1); n == 0 && len(s.running)+len(s.picked) > 0 {
+			n = len(s.aside)
+		}
+		n = min(n, most)
+		tasks = slices.Clone(s.aside[:n])
+		s.aside = slices.Delete(s.aside, 0, n)
+		return tasks
 	}
 	var ours []task
 	tasks = slices.DeleteFunc(tasks, func(t task) bool {
@@ -89,9 +123,28 @@ func (s *Shared) oldest(bags, most int) []task {
 	return tasks
 }
 
+// noted counts how many of the oldest n tasks are directories that were noted in a
+// cut and not begun. The caller holds mu.
+func (q *deque) noted(n int, cut uint64) int {
+	for i := range n {
+		t := &q.tasks[q.head+i]
+		plain := t.x == nil && t.chunk == nil || t.x != nil && t.x.item != nil && t.x.item.Part == nil
+		if t.dir.cut != uint32(cut) || !plain || t.dir.depth < 0 || t.dir.careful {
+			return i
+		}
+	}
+	return n
+}
+
 // giveBack puts tasks that were not given away where workers find them.
 func (s *Shared) giveBack(tasks []task) {
 	if len(tasks) == 0 {
+		return
+	}
+	if tasks[0].dir.careful {
+		s.mu.Lock()
+		s.aside = append(s.aside, tasks...)
+		s.mu.Unlock()
 		return
 	}
 	s.feed.push(tasks...)
@@ -218,11 +271,11 @@ func (t *taker) give(b *bag, k task) {
 		b.add(it)
 		s.p.pending.Add(-1)
 	case d.depth < 0:
-		b.add(Item{Root: d.root.number, File: true})
+		b.add(Item{Root: d.root.number, File: true, Careful: d.careful})
 		s.p.rootFiles.Add(-1)
 		s.p.pending.Add(-1)
 	case k.x == nil:
-		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d)})
+		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d), Careful: d.careful})
 		if d.handle != nil {
 			d.release(s.p)
 		} else if d.parent != nil && d.parent.retained {

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"hydra":  main,
 		"waiter": func() { cli.Main(waiter()) },
+		"slow":   func() { cli.Main(slow()) },
 	})
 }
 
@@ -33,6 +34,9 @@ func TestMain(m *testing.M) {
 //	dir NAME              make a directory
 //	list FILE NAME...     write names into FILE, with NUL behind each
 //	normal FILE           take out of a result what differs from run to run
+//	same FILE FILE        compare results but for who made them and how fast
+//
+// and those of background_test.go for commands that run at the same time.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -42,6 +46,8 @@ func TestScripts(t *testing.T) {
 			// Nobody's own configuration, and places that nobody else can reach.
 			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".state"))
+			env.Values[backgroundsKey{}] = backgrounds{}
 			return letOthersIn(env.WorkDir)
 		},
 		Condition: func(cond string) (bool, error) {
@@ -65,6 +71,12 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Check(f.Close())
 			},
+			"start":    cmdStart,
+			"until":    cmdUntil,
+			"signal":   cmdSignal,
+			"ends":     cmdEnds,
+			"freeport": cmdFreePort,
+			"same":     cmdSame,
 			"dir": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Check(os.MkdirAll(ts.MkAbs(unescape(ts, args[0])), 0o755))
 			},
@@ -95,15 +107,7 @@ func run(ts *testscript.TestScript, neg bool, args []string, prepare func(*tests
 	cmd := exec.Command(path, args[2:]...)
 	cmd.Args[0] = args[1]
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{
-		"PATH=" + ts.Getenv("PATH"), "XDG_CONFIG_HOME=" + ts.Getenv("XDG_CONFIG_HOME"), "PWD=" + cmd.Dir,
-		"GORACE=" + ts.Getenv("GORACE"),
-	}
-	for _, name := range []string{"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH", "TMPDIR"} {
-		if value := ts.Getenv(name); value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
+	cmd.Env = env(ts, cmd.Dir)
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	if prepare != nil {
 		prepare(ts, cmd)

@@ -63,7 +63,7 @@ func (w *world) chaos(rng *rand.Rand, root string, want map[string]any) map[stri
 	perFile := fmt.Sprint("HYDRA_CHAOS_PER_FILE=", time.Duration(200+rng.IntN(400))*time.Microsecond)
 	server := w.server()
 	var clients []*proc
-	more := func() { clients = append(clients, w.client(1 + rng.IntN(4))) }
+	more := func() { clients = append(clients, w.client(1+rng.IntN(4))) }
 	for range 3 + rng.IntN(3) {
 		more()
 	}

@@ -95,6 +95,8 @@ func Work(ctx context.Context, o Options) error {
 		poke:     make(chan struct{}, 1),
 		ended:    make(chan *session, 64),
 		looked:   make(chan string),
+		opening:  map[string]bool{},
+		opened:   make(chan opened),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -120,6 +122,16 @@ type client struct {
 	ended  chan *session
 	looked chan string // jobs whose roots were looked at
 	looks  sync.WaitGroup
+
+	opening map[string]bool // jobs of which a session is being made
+	opened  chan opened
+}
+
+// opened is a session that was made, or why it was not.
+type opened struct {
+	job string
+	s   *session
+	err error
 }
 
 func (c *client) hello() wire.Hello {
@@ -185,6 +197,9 @@ func (c *client) run(ctx context.Context) error {
 			}
 		case job := <-c.looked:
 			delete(c.seen, job)
+		case o := <-c.opened:
+			delete(c.opening, o.job)
+			c.begin(ctx, o)
 		case s := <-c.ended:
 			c.forget(s)
 		}
@@ -238,8 +253,9 @@ func (c *client) obey(ctx context.Context, o wire.Order) {
 	case o.Look:
 		c.look(ctx, o.Job)
 	case o.Open:
-		if s == nil {
-			c.open(ctx, o.Job)
+		if s == nil && !c.opening[o.Job] {
+			c.opening[o.Job] = true
+			c.looks.Go(func() { c.open(ctx, o.Job) })
 		}
 	case o.Over && s != nil && (o.Session == "" || o.Session == s.id):
 		c.done = true
@@ -270,8 +286,10 @@ func (c *client) spec(ctx context.Context, job string) (*wire.Spec, bus.Table, A
 			return spec, table, a, nil
 		}
 	}
-	return nil, nil, nil, errors.New("this client does not have the application")
+	return nil, nil, nil, errNoApp
 }
+
+var errNoApp = errors.New("this client does not have the application")
 
 // lookTime is how long it may take to look at roots: a mount may hang.
 const lookTime = 10 * time.Second
@@ -283,16 +301,10 @@ func (c *client) look(ctx context.Context, job string) {
 	}
 	// The call may hang: it is not waited for when the client ends.
 	c.seen[job] = true
-	seen := wire.Seen{Job: job, Client: c.id}
 	result := make(chan wire.Seen, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, lookTime)
-		defer cancel()
-		spec, _, app, err := c.spec(ctx, job)
-		var run Task
-		if err == nil {
-			run, err = app.Begin(spec)
-		}
+	look := func(spec *wire.Spec, app App) {
+		seen := wire.Seen{Job: job, Client: c.id}
+		run, err := app.Begin(spec)
 		if err != nil {
 			seen.Err = err.Error()
 		} else {
@@ -302,42 +314,66 @@ func (c *client) look(ctx context.Context, job string) {
 			}
 		}
 		result <- seen
-	}()
+	}
 	c.looks.Go(func() {
+		defer func() {
+			select {
+			case c.looked <- job:
+			case <-ctx.Done():
+			}
+		}()
+		specCtx, cancel := context.WithTimeout(ctx, lookTime)
+		spec, _, app, err := c.spec(specCtx, job)
+		cancel()
+		if err != nil && !errors.Is(err, errNoApp) {
+			return // it says nothing of the roots: we are asked again
+		}
+		told := wire.Seen{Job: job, Client: c.id}
 		timeout := time.NewTimer(lookTime)
 		defer timeout.Stop()
-		var told wire.Seen
-		select {
-		case told = <-result:
-		case <-ctx.Done():
-			return
-		case <-timeout.C:
-			told = wire.Seen{Job: job, Client: c.id, Err: "no answer from a root for " + lookTime.String()}
+		if err != nil {
+			told.Err = err.Error()
+		} else {
+			go look(spec, app)
+			select {
+			case told = <-result:
+			case <-ctx.Done():
+				return
+			case <-timeout.C:
+				told.Err = "no answer from a root for " + lookTime.String()
+			}
 		}
 		_ = c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told))
-		select {
-		case c.looked <- job:
-		case <-ctx.Done():
-		}
 	})
 }
 
-// open begins a session.
+// open makes a session. It waits for the engine, and so is not for the goroutine
+// of run.
 func (c *client) open(ctx context.Context, job string) {
-	spec, table, app, err := c.spec(ctx, job)
-	if err != nil {
-		c.log.Warn("job can not be worked on", "job", job, "err", err)
+	o := opened{job: job}
+	specCtx, cancel := context.WithTimeout(ctx, lookTime)
+	spec, table, app, err := c.spec(specCtx, job)
+	cancel()
+	if err == nil {
+		o.s, err = c.newSession(spec, table, app)
+	}
+	o.err = err
+	select {
+	case c.opened <- o:
+	case <-ctx.Done():
+	}
+}
+
+// begin begins a session that was made.
+func (c *client) begin(ctx context.Context, o opened) {
+	if o.err != nil {
+		c.log.Warn("job can not be worked on", "job", o.job, "err", o.err)
 		return
 	}
-	s, err := c.newSession(spec, table, app)
-	if err != nil {
-		c.log.Warn("job can not be worked on", "job", job, "err", err)
-		return
-	}
-	c.sessions[job] = s
-	c.log.Info("working on a job", "job", job, "app", spec.App)
+	c.sessions[o.job] = o.s
+	c.log.Info("working on a job", "job", o.job, "app", o.s.spec.App)
 	c.shareWorkers()
-	s.start(ctx)
+	o.s.start(ctx)
 }
 
 // forget is called when a session has ended.
@@ -363,11 +399,16 @@ func (c *client) leave(ctx context.Context) error {
 	for _, s := range c.sessions {
 		s.tell(wire.Order{Session: s.id, Stop: true})
 	}
+	// Until then it lives: a handler may take its time.
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
 	for len(c.sessions) > 0 {
 		select {
 		case s := <-c.ended:
 			s.wait()
 			delete(c.sessions, s.spec.Job)
+		case <-beat.C:
+			c.beat(false)
 		case <-ctx.Done():
 			for _, s := range c.sessions {
 				s.abandon(errors.New("the client ended"))

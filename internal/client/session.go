@@ -36,6 +36,7 @@ type session struct {
 	cuts   chan cutDone
 	writes chan writeDone
 	fetch  chan fetched
+	takes  chan taken
 
 	owned owned // by loop
 
@@ -67,8 +68,10 @@ type owned struct {
 	changed  bool // something was done since the last cut
 	give     int  // bags that are wanted
 	giveAt   time.Time
-	naming   bool // the record that is being written names what is to run
+	tookAt   time.Time // when it was looked for something to give
+	naming   bool      // the record that is being written names what is to run
 	stopping bool
+	ending   bool      // the last cut is under way
 	told     time.Time // when hunger was told
 	fetching bool
 	suspects map[ledger.Place]bool
@@ -112,6 +115,7 @@ func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session
 		cuts:   make(chan cutDone, 1),
 		writes: make(chan writeDone, 1),
 		fetch:  make(chan fetched, 1),
+		takes:  make(chan taken, 1),
 		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host)},
 	}, nil
 }
@@ -251,6 +255,8 @@ func (s *session) loop(ctx context.Context) error {
 				f.delivery.Bag = f.bag
 				s.receive(ctx, f.delivery)
 			}
+		case t := <-s.takes:
+			s.give(ctx, t)
 		case d := <-s.cuts:
 			if err := s.cutMade(ctx, d); err != nil {
 				return err
@@ -299,7 +305,7 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 // receive takes a delivery up, if it is the next one.
 func (s *session) receive(ctx context.Context, d wire.Delivery) {
 	w := &s.owned
-	if w.stopping || w.written == nil {
+	if w.stopping || w.ending || w.written == nil {
 		return
 	}
 	if d.A != w.ledger.Received()+1 && s.c.o.Bug != BugTakeTwice {
@@ -309,15 +315,20 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 		s.fetchBag(ctx, d)
 		return
 	}
+	if !s.add(d) {
+		return // the walk has ended: it remains with who gave it
+	}
 	w.ledger.Receive(d.A)
 	w.changed = true
-	if d.Bag.Roots {
-		if d.Careful {
-			s.walk.AddRootsCarefully()
-		} else {
-			s.walk.AddRoots()
-		}
-		return
+}
+
+// add adds a delivery to the walk.
+func (s *session) add(d wire.Delivery) bool {
+	switch {
+	case d.Bag.Roots && d.Careful:
+		return s.walk.AddRootsCarefully()
+	case d.Bag.Roots:
+		return s.walk.AddRoots()
 	}
 	items := make([]walk.Item, len(d.Bag.Items))
 	for i, item := range d.Bag.Items {
@@ -325,7 +336,7 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 		item.Must = d.Must
 		items[i] = item
 	}
-	s.walk.Add(items)
+	return s.walk.Add(items)
 }
 
 // fetchBag gets a bag that was too large for a message.
@@ -386,7 +397,9 @@ func (s *session) act(ctx context.Context) {
 		s.end(ctx)
 		return
 	}
-	if s.nextCareful(ctx, load) {
+	every := min(max(minCommit, 100*w.cost), maxCommit)
+	late := w.changed && time.Since(w.cutAt) >= every // however much careful work waits
+	if !late && s.nextCareful(ctx, load) {
 		return
 	}
 	due := false
@@ -398,27 +411,80 @@ func (s *session) act(ctx context.Context) {
 		w.ledger.Give(bag)
 		due = true
 	}
-	if w.give > 0 {
-		bags := s.walk.Take(w.give, bagItems, bagBytes)
-		for _, items := range bags {
-			w.ledger.Give(ledger.Bag{Items: items})
+	dry := load.Pending == 0
+	switch {
+	case due, late:
+		s.cut(ctx, !dry)
+	case w.give > 0 && !dry && time.Since(w.tookAt) >= giveAgain:
+		w.tookAt = time.Now()
+		s.take()
+	case dry && w.changed:
+		// More may come at once, and a cut costs.
+		if wait := dryWait*w.cost - time.Since(w.cutAt); wait > 0 {
+			time.AfterFunc(wait, s.wake)
+			return
 		}
-		if len(bags) > 0 {
-			due = true
-			if w.give = max(0, w.give-len(bags)); w.give == 0 {
-				s.walk.Hungry(0)
-			}
-		} else if time.Since(w.giveAt) > time.Second {
+		s.cut(ctx, false)
+	}
+}
+
+// dryWait is how many times as long as it takes to write down what was counted a
+// session waits after its last cut until it makes one because it has no work.
+const dryWait = 4
+
+// take takes work out of the walk for others. What stands in the last record can
+// be given without a cut.
+func (s *session) take() {
+	w := &s.owned
+	w.busy = true
+	n := w.give
+	// It opens directories, and may hang.
+	go func() {
+		t := taken{noted: true, bags: s.walk.TakeNoted(n, bagItems, bagBytes)}
+		if len(t.bags) == 0 {
+			t = taken{bags: s.walk.Take(n, bagItems, bagBytes)}
+		}
+		s.takes <- t
+	}()
+}
+
+// taken is work for others.
+type taken struct {
+	noted bool // it stands in the last record
+	bags  [][]walk.Item
+}
+
+// give gives away what was taken.
+func (s *session) give(ctx context.Context, t taken) {
+	w := &s.owned
+	w.busy = false
+	if len(t.bags) == 0 {
+		if time.Since(w.giveAt) > time.Second {
 			w.give = 0 // it is asked for again
 			s.walk.Hungry(0)
 		}
+		time.AfterFunc(giveAgain, s.wake)
+		return
 	}
-	dry := load.Pending == 0
-	every := min(max(minCommit, 100*w.cost), maxCommit)
-	if due || dry && w.changed || time.Since(w.cutAt) >= every && w.changed {
-		s.cut(ctx, !dry)
+	if w.give = max(0, w.give-len(t.bags)); w.give == 0 {
+		s.walk.Hungry(0)
 	}
+	bags := make([]ledger.Bag, len(t.bags))
+	for i, items := range t.bags {
+		bags[i] = ledger.Bag{Items: items, Careful: items[0].Careful}
+	}
+	if t.noted {
+		if r, ok := w.ledger.GiveHeld(bags...); ok {
+			s.write(ctx, r)
+			return
+		}
+	}
+	w.ledger.Give(bags...)
+	s.cut(ctx, true)
 }
+
+// giveAgain is how long a session waits that had nothing to give.
+const giveAgain = 5 * time.Millisecond
 
 // Bounds of a bag.
 const (
@@ -453,8 +519,10 @@ func (s *session) cut(ctx context.Context, more bool) {
 // end makes the last cut.
 func (s *session) end(ctx context.Context) {
 	w := &s.owned
-	w.busy = true
-	s.wg.Go(func() {
+	w.busy, w.ending = true, true
+	// It waits for the workers, and one may hang in a system call: it is not
+	// waited for when the session ends.
+	go func() {
 		s.walk.Stop()
 		cut, err := s.walk.Wait()
 		if cut == nil {
@@ -468,7 +536,7 @@ func (s *session) end(ctx context.Context) {
 			d.err = sumErr
 		}
 		s.cuts <- d
-	})
+	}()
 	w.ledger.Begin()
 }
 

@@ -48,16 +48,17 @@ func eachSeed(t *testing.T, few, many int, history func(seed uint64, trace io.Wr
 }
 
 func TestEachDirectoryIsCountedOnceWhateverFails(t *testing.T) {
-	var steps, sessions, units int
-	eachSeed(t, 2000, 200_000, func(seed uint64, trace io.Writer) {
+	var steps, sessions, units, rounds int
+	eachSeed(t, 1500, 100_000, func(seed uint64, trace io.Writer) {
 		w := newWorld(seed, trace)
 		w.live(100 + w.r.IntN(1500))
 		w.settle()
 		steps += w.steps
 		sessions += w.joined
 		units += w.tree.all.size()
+		rounds = max(rounds, w.rounds)
 	})
-	t.Logf("%d steps, %d sessions, %d units", steps, sessions, units)
+	t.Logf("%d steps, %d sessions, %d units; at most %d rounds after the faults", steps, sessions, units, rounds)
 }
 
 // check compares what a coordinator says with what there is, if it is up to date.

@@ -369,7 +369,7 @@ func (j *Job) leave() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(j.undone)) {
 		delete(j.undone, id)
-		if j.parts[id] > 0 || j.State.Left[id] {
+		if j.parts[id] > 0 {
 			continue
 		}
 		var sum walk.DirSum

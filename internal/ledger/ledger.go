@@ -152,6 +152,41 @@ func (s *Session) Settle(ks []uint64) {
 	s.last.Outs = outs
 }
 
+// GiveHeld makes a record that gives bags away of what the last one holds:
+// directories of which nothing was begun since. False: not all of it is held, and
+// nothing was given.
+func (s *Session) GiveHeld(bags ...Bag) (Record, bool) {
+	r := &s.last
+	going := map[Place]bool{}
+	for _, b := range bags {
+		for i := range b.Items {
+			if b.Items[i].Part != nil || b.Items[i].File {
+				return Record{}, false
+			}
+			going[Place{b.Items[i].Root, string(b.Items[i].Path)}] = true
+		}
+	}
+	held := make([]walk.Item, 0, len(r.Held))
+	for _, item := range r.Held {
+		if place := (Place{item.Root, string(item.Path)}); item.Part == nil && !item.File && going[place] {
+			delete(going, place)
+			continue
+		}
+		held = append(held, item)
+	}
+	if len(going) > 0 {
+		return Record{}, false
+	}
+	r.Held = held
+	r.Outs = slices.Clip(r.Outs)
+	for _, b := range bags {
+		b.K = r.NextOut
+		r.NextOut++
+		r.Outs = append(r.Outs, b)
+	}
+	return s.next(), true
+}
+
 // Begin says that a cut begins: what was received and given until now is in it.
 func (s *Session) Begin() {
 	s.cut.in = s.received

@@ -84,6 +84,9 @@ func (w *ward) run(clients, ticks int) int {
 			w.patients = append(w.patients, p)
 			p.commit()
 		}
+		if w.r.IntN(20) == 0 {
+			w.restart()
+		}
 		w.assign()
 		for _, p := range w.patients {
 			p.step()
@@ -104,6 +107,15 @@ func (w *ward) run(clients, ticks int) int {
 		}
 	}
 	return w.job.Lost
+}
+
+// restart makes the coordinator begin anew.
+func (w *ward) restart() {
+	var s State
+	if err := Decode(Encode(w.job.Snapshot()), &s); err != nil {
+		fail("decode: %v", err)
+	}
+	w.job = NewJob(&s, w.job.Records())
 }
 
 // assign gives careful bags to those that have nothing else.

@@ -23,7 +23,9 @@ type world struct {
 	coordinators []*coordinator
 	joined       int
 	done         bool // the end was written
+	paused       bool // nobody joins or resumes
 	steps        int
+	rounds       int // until the end, after the faults
 }
 
 func newWorld(seed uint64, trace io.Writer) *world {
@@ -193,6 +195,7 @@ func (w *world) settle() {
 			fail("not done after %d rounds: phase %s, broken %q, free %v", rounds, c.job.Phase, c.job.Broken(), c.job.Free())
 		}
 		w.round(c)
+		w.rounds++
 	}
 	for range 4 {
 		w.round(c)
@@ -202,13 +205,19 @@ func (w *world) settle() {
 			fail("%s has not forgotten its bags: %+v", id, c.job.Record(id).Outs)
 		}
 	}
-	if s := c.job.Snapshot(); len(s.Moves) > 0 {
+	s, _ := w.table.state()
+	if len(s.Moves) > 0 {
 		fail("moves are left: %+v", s.Moves)
+	}
+	for _, ref := range s.Settled {
+		if r, _ := w.table.record(ref.From); !slices.ContainsFunc(r.Outs, func(b Bag) bool { return b.K == ref.K }) {
+			fail("%v is settled for ever", ref)
+		}
 	}
 }
 
 func (w *world) round(c *coordinator) {
-	if len(w.alive()) == 0 {
+	if len(w.alive()) == 0 && !w.paused {
 		w.join()
 	}
 	for _, h := range w.alive() {
@@ -229,7 +238,9 @@ func (w *world) round(c *coordinator) {
 		}
 	}
 	c.end()
-	c.resume()
+	if !w.paused {
+		c.resume()
+	}
 	c.assign()
 	for range 3 { // it may find itself out of date
 		c.load(1000)

@@ -193,6 +193,9 @@ func (s *Server) Err() error {
 // Shutdown ends all connections, closes the tables, and waits for that.
 func (s *Server) Shutdown() {
 	if s.s != nil {
+		if s.s.Running() {
+			s.logTraffic()
+		}
 		s.s.Shutdown()
 		s.s.WaitForShutdown()
 	}

@@ -171,6 +171,44 @@ func TestOnlyWarningsAreSaidAloud(t *testing.T) {
 	}
 }
 
+func TestTrafficIsCounted(t *testing.T) {
+	s := start(t, Options{})
+	nc, err := nats.Connect("", nats.InProcessServer(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Traffic()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := js.Publish(t.Context(), "s", []byte("12345678")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after, err := s.Traffic()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := after.Writes - before.Writes; got != 3 {
+		t.Errorf("%d writes, want 3", got)
+	}
+	if in, bytes := after.In-before.In, after.InBytes-before.InBytes; in != 3 || bytes < 24 {
+		t.Errorf("%d messages with %d bytes came in, want 3 with 24 or more", in, bytes)
+	}
+	if after.Out <= before.Out || after.OutBytes <= before.OutBytes {
+		t.Errorf("nothing was answered: %+v, then %+v", before, after)
+	}
+}
+
 func TestADiskThatFailsIsTold(t *testing.T) {
 	s := start(t, Options{})
 	s.log.Errorf("Filestore [%s] Critical write error: %v", "T", errors.New("no space left on device"))

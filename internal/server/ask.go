@@ -80,20 +80,28 @@ func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
 		return errors.New("a job needs an application and a path")
 	}
 	name := wire.Table(spec.Job)
-	table, err := s.o.Bus.Create(ctx, name)
+	var table bus.Table
+	err := certainly(ctx, func() (err error) { table, err = s.o.Bus.Create(ctx, name); return err })
 	if errors.Is(err, bus.ErrExists) {
 		table, err = s.o.Bus.Open(ctx, name)
 	}
 	if err != nil {
 		return err
 	}
+	put := func(key string, v any) error {
+		data := ledger.Encode(v)
+		err := certainly(ctx, func() error { _, err := table.Put(ctx, key, data, 0); return err })
+		if errors.Is(err, bus.ErrConflict) {
+			return nil // it is there already
+		}
+		return err
+	}
 	spec.Submitted = time.Now()
-	state := ledger.NewState()
-	if _, err := table.Put(ctx, wire.KeyState, ledger.Encode(state), 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+	if err := put(wire.KeyState, ledger.NewState()); err != nil {
 		return err
 	}
 	// The job exists from here on.
-	if _, err := table.Put(ctx, wire.KeySpec, ledger.Encode(spec), 0); err != nil && !errors.Is(err, bus.ErrConflict) {
+	if err := put(wire.KeySpec, spec); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -105,6 +113,17 @@ func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
 	// Its life is the server's, not the request's.
 	_, err = s.open(s.life, spec.Job, table)
 	return err
+}
+
+// certainly does something again for as long as nobody knows what became of it.
+func certainly(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, bus.ErrUnknown) || ctx.Err() != nil || errors.Is(err, bus.ErrClosed) {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
 }
 
 // remove forgets a job that has ended, and all that is known of it.

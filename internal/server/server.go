@@ -46,6 +46,7 @@ func Run(ctx context.Context, o Options) error {
 		log:     o.Logger,
 		clients: map[ledger.ClientID]*client{},
 		jobs:    map[string]*job{},
+		adopted: map[string]bool{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -61,6 +62,7 @@ type server struct {
 	mu      sync.Mutex
 	clients map[ledger.ClientID]*client
 	jobs    map[string]*job
+	adopted map[string]bool // jobs that are being looked for: see adopt
 	started time.Time
 
 	life context.Context // of the server: jobs live as long
@@ -172,10 +174,35 @@ func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, er
 		return nil, err
 	}
 	s.mu.Lock()
+	if other := s.jobs[id]; other != nil {
+		s.mu.Unlock()
+		return other, nil
+	}
 	s.jobs[id] = j
 	s.mu.Unlock()
 	s.wg.Go(func() { j.run(ctx) })
 	return j, nil
+}
+
+// adopt begins to coordinate a job of which a client has a session, and which is
+// not known: this server has just started, or another one made the job. If there
+// is no such job, the client is told.
+func (s *server) adopt(c ledger.ClientID, p wire.Pulse) {
+	ctx, cancel := context.WithTimeout(s.life, askTime)
+	defer cancel()
+	table, err := s.o.Bus.Open(ctx, wire.Table(p.Job))
+	switch {
+	case errors.Is(err, bus.ErrNoTable):
+		s.order(c, wire.Order{Job: p.Job, Session: p.Session, Over: true})
+	case err == nil:
+		// Its life is the server's.
+		if _, err := s.open(s.life, p.Job, table); err != nil && s.life.Err() == nil {
+			s.log.Warn("job can not be read", "job", p.Job, "err", err)
+		}
+	}
+	s.mu.Lock()
+	delete(s.adopted, p.Job)
+	s.mu.Unlock()
 }
 
 // hello takes in a client.
@@ -251,9 +278,16 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 		}
 		j.send(e)
 	}
-	for i := range b.Sessions {
-		if p := &b.Sessions[i]; !slices.ContainsFunc(jobs, func(j *job) bool { return j.spec.Job == p.Job }) {
-			s.order(b.Client, wire.Order{Job: p.Job, Session: p.Session, Over: true})
+	for _, p := range b.Sessions {
+		if slices.ContainsFunc(jobs, func(j *job) bool { return j.spec.Job == p.Job }) {
+			continue
+		}
+		s.mu.Lock()
+		begin := !s.adopted[p.Job] && s.life.Err() == nil
+		s.adopted[p.Job] = true
+		s.mu.Unlock()
+		if begin {
+			s.wg.Go(func() { s.adopt(b.Client, p) })
 		}
 	}
 }

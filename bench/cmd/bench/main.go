@@ -86,6 +86,7 @@ var sections = []section{
 	{"chain", (*bench).chain},
 	{"cold", (*bench).cold},
 	{"slow", (*bench).slow},
+	{"cluster", (*bench).cluster},
 }
 
 func names() []string {

@@ -14,6 +14,7 @@ import (
 type program struct {
 	name   string
 	argv   []string
+	env    []string                            // nil: ours
 	counts func(stdout []byte) (string, error) // nil: its output goes to /dev/null
 	want   string                              // what counts has to return; "" if it may differ
 	before func() error                        // not timed
@@ -41,6 +42,7 @@ func (b *bench) once(p *program) (run, error) {
 	defer os.Remove(used.Name())
 	defer used.Close()
 	cmd := exec.Command(b.bins.path("rusage"), append([]string{used.Name()}, p.argv...)...)
+	cmd.Env = p.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if p.counts != nil {
@@ -89,6 +91,11 @@ func median(runs []run, of func(run) float64) float64 {
 	for _, r := range runs {
 		all = append(all, of(r))
 	}
+	return middle(all)
+}
+
+// middle is the median.
+func middle(all []float64) float64 {
 	slices.Sort(all)
 	n := len(all)
 	return (all[(n-1)/2] + all[n/2]) / 2

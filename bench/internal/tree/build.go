@@ -125,6 +125,7 @@ func (s Spec) build(ctx context.Context, path string, plan []dir) (Manifest, err
 		return m, fmt.Errorf("open: %w", err)
 	}
 	defer unix.Close(root)
+	spread(root)
 
 	if err := mkdirs(ctx, root, plan); err != nil {
 		return m, err
@@ -168,6 +169,17 @@ func (s Spec) build(ctx context.Context, path string, plan []dir) (Manifest, err
 	m.Files, m.Bytes = files.Load(), bytes.Load()
 	m.describe(plan)
 	return m, nil
+}
+
+// spread asks the file system to put the directories of a directory far apart, as
+// ext4 does at its root. Where many files were removed a while ago, a new one
+// takes 20 us instead of 100 us of looking for a place. It is only asked: other
+// file systems have no such flag.
+func spread(fd int) {
+	const topDir = 0x00020000 // FS_TOPDIR_FL
+	if flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS); err == nil {
+		_ = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags|topDir))
+	}
 }
 
 func (m *Manifest) describe(plan []dir) {

@@ -144,6 +144,7 @@ func (b *Bus) attempt(ctx context.Context, f func(ctx context.Context) error) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
+	defer context.AfterFunc(b.state.now(), cancel)()
 	return f(ctx)
 }
 

@@ -337,3 +337,79 @@ func TestAWatchThatIsNotReadMissesNoLastValue(t *testing.T) {
 	default:
 	}
 }
+
+// An engine is back with its tables as they were before.
+func TestAWatchOfATableThatLostItsEndEnds(t *testing.T) {
+	dir, backup := t.TempDir(), t.TempDir()
+	o := natsd.Options{Listen: "127.0.0.1:0", StateDir: dir, User: "u", Password: "p"}
+	s := server(t, o)
+	o.Listen = s.Addr().String()
+	b := connect(t, Options{URL: s.URL(), User: "u", Password: "p"})
+	table := create(t, b)
+	rev, err := table.Put(t.Context(), "k", []byte("one"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Shutdown()
+	if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	s = server(t, o)
+	w, err := table.Watch(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Put(t.Context(), "k", []byte("two"), rev); err != nil {
+		t.Fatal(err)
+	}
+	for v := range w.Updates() {
+		if string(v.Data) == "two" {
+			break
+		}
+	}
+	s.Shutdown()
+	o.StateDir = backup
+	server(t, o)
+	for v := range w.Updates() {
+		t.Errorf("%v", v)
+	}
+	if !errors.Is(w.Err(), bus.ErrNoTable) {
+		t.Errorf("watch: %v", w.Err())
+	}
+}
+
+// A key was delivered, and is deleted before all others were.
+func TestADeletionBeforeTheMarkIsTold(t *testing.T) {
+	s := server(t, natsd.Options{})
+	table := create(t, connect(t, Options{InProcess: s}))
+	const keys = 4 * pullBytes / (900 << 10)
+	for n := range keys {
+		if _, err := table.Put(t.Context(), fmt.Sprint("k", n), random(900<<10), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := table.Watch(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	if v := <-w.Updates(); v.Key != "k0" {
+		t.Fatalf("%s is first", v.Key)
+	}
+	if err := table.Delete(t.Context(), "k0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Put(t.Context(), "last", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	for v := range w.Updates() {
+		seen = append(seen, fmt.Sprintf("%s %v", v.Key, v.Deleted))
+		if v.Key == "last" {
+			break
+		}
+	}
+	if len(seen) != keys+2 || seen[keys-1] != " false" || seen[keys] != "k0 true" {
+		t.Errorf("seen %q", seen)
+	}
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/pflag"
+)
+
+// cluster are the flags that make a job of a server out of a run.
+type cluster struct {
+	server       string // "": the run is on this machine
+	local        bool
+	priority     int
+	minClients   int
+	stall        time.Duration
+	cancelOnExit bool
+	creds        string
+}
+
+// mostPriority is the highest that a job can have.
+const mostPriority = 1000
+
+func (c *cluster) define(f *pflag.FlagSet) {
+	f.StringVar(&c.server, "server", "", "let the clients of the server at `ADDRESS` do it: HOST, HOST:PORT, or the nats:// URL of its engine")
+	f.BoolVar(&c.local, "local", false, "do it on this machine, though a server is configured")
+	f.IntVar(&c.priority, "priority", 10, "share of the clients' workers, in proportion to that of other jobs: `N` from 1 to 1000")
+	f.IntVar(&c.minClients, "min-clients", 0, "begin when `N` clients are there")
+	f.DurationVar(&c.stall, "stall", time.Minute, "give a directory to another client when one system call on it takes longer than `TIME`")
+	f.BoolVar(&c.cancelOnExit, "cancel-on-exit", false, "a signal cancels the job and prints what was counted; without this the job goes on")
+	c.defineCreds(f)
+}
+
+func (c *cluster) defineCreds(f *pflag.FlagSet) {
+	f.StringVar(&c.creds, "creds", "", "read the credential for the server from `FILE`; your own servers are known without")
+}
+
+// defineServer defines the flags of commands that only talk to a server.
+func (c *cluster) defineServer(f *pflag.FlagSet) {
+	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server: HOST, HOST:PORT, or the nats:// URL of its engine; without this "+hydra.DefaultAddress)
+	c.defineCreds(f)
+}
+
+// check tells what values can not be meant; they may be those of commands that do
+// not have all flags.
+func (c *cluster) check() error {
+	switch {
+	case c.priority < 0 || c.priority > mostPriority:
+		return fmt.Errorf("--priority is from 1 to %d", mostPriority)
+	case c.minClients < 0:
+		return errors.New("--min-clients can not be negative")
+	case c.stall < 0:
+		return errors.New("--stall can not be negative")
+	}
+	return nil
+}
+
+// place decides where an application runs, and tells what flags do not go with
+// that.
+func (c *common) place(from origins, program string) error {
+	given := func(flag string) bool { return from[flag] == originFlag }
+	if c.local {
+		if given("server") && c.server != "" {
+			return errors.New("--local and --server contradict each other")
+		}
+		c.server = ""
+	}
+	if c.server == "" {
+		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {
+			if given(flag) {
+				return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
+			}
+		}
+		return nil
+	}
+	switch {
+	case given("workers"):
+		return &hintError{errors.New("--workers belongs to the clients, each of which has its own"), fmt.Sprintf("%s client %s -j %d", program, shellWord(c.server), c.workers)}
+	case c.priority == 0:
+		return fmt.Errorf("--priority is from 1 to %d", mostPriority)
+	case c.stall == 0:
+		return errors.New("--stall has to be longer than nothing")
+	}
+	return nil
+}
+
+// connect connects to the server, once.
+func (c *call) connect(ctx context.Context) (*hydra.Server, error) {
+	address := c.server
+	if address == "" {
+		address = hydra.DefaultAddress
+	}
+	s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Creds: c.creds, Logger: c.logger})
+	switch {
+	case errors.Is(err, hydra.ErrUnauthorized):
+		err = fmt.Errorf("%w. The credential is a file of the user who started the server: name a copy of it with --creds", err)
+	case errors.Is(err, hydra.ErrUnreachable):
+		err = fmt.Errorf("%w. Start one with `%s server`, or name where it is with --server", err, c.name)
+	}
+	return s, err
+}
+
+// onSignal says what the first signal does to a job.
+func (c *call) onSignal() string {
+	if c.cancelOnExit {
+		return "cancelling the job"
+	}
+	return "" // that it goes on is said with its name
+}
+
+// submit makes a job of a run, and returns its result.
+func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options) (hydra.Document, error) {
+	s, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	job, err := runner.Submit(ctx, s, paths, &hydra.JobOptions{
+		Options: *o, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
+	})
+	if err != nil && ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, s.Address())
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.say("job " + job.ID() + " is submitted to " + s.Address())
+	return c.wait(ctx, s, job)
+}
+
+// wait returns the result of a job. When a signal comes, the job goes on, or is
+// cancelled.
+func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra.Document, error) {
+	doc, err := job.Wait(ctx)
+	if doc != nil || ctx.Err() == nil {
+		return doc, err
+	}
+	signal := context.Cause(ctx)
+	if !c.cancelOnExit {
+		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), s.Address())
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := job.Cancel(ctx); err != nil {
+		// It may have ended meanwhile, which its result tells.
+		c.log.Info("not cancelled", "job", job.ID(), "err", err)
+	}
+	doc, err = job.Wait(ctx)
+	return doc, errors.Join(signal, err)
+}
+
+// noClient is how a server says that it has no clients.
+const noClient = "no client has joined yet"
+
+// events says what happens to a job.
+func (c *call) events(s *hydra.Server) func(hydra.JobEvent) {
+	return func(e hydra.JobEvent) {
+		text := e.Text
+		if strings.HasSuffix(text, noClient) {
+			text += fmt.Sprintf(": start one with `%s client %s`", c.name, s.Address())
+		}
+		c.say(text)
+	}
+}
+
+// say says what happens, unless only the result is wanted.
+func (c *call) say(text string) {
+	if !c.quiet {
+		fmt.Fprintf(c.screen, "%s: %s\n", c.title, escaped(text))
+	}
+}
+
+// again is the command that lets a job go on, "" if the result is that of a run on
+// this machine.
+func (c *call) again(doc hydra.Document) string {
+	if !c.remote {
+		return ""
+	}
+	again := c.name + " job resume " + doc.Common().Job
+	if c.server != "" {
+		again += " --server " + shellWord(c.server)
+	}
+	return again
+}

@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// serving are the flags that only the command server has.
+type serving struct{ listen, state, nats string }
+
+func (s *serving) define(f *pflag.FlagSet) {
+	f.StringVar(&s.listen, "listen", hydra.DefaultAddress, "`ADDRESS:PORT` of this machine to listen on: of the loopback, for there is no encryption yet; port 0 takes one that is free")
+	f.StringVar(&s.state, "state", "", "keep jobs in the directory `DIR`; without this it is one of your own, named by the port")
+	f.StringVar(&s.nats, "nats", "", "keep jobs in the NATS with JetStream at `URL` instead: nats://HOST:PORT")
+}
+
+func newService() *common {
+	c := newCommon()
+	c.logs = slog.LevelInfo
+	return c
+}
+
+// serverCommand coordinates jobs.
+func (p *program) serverCommand() *cobra.Command {
+	c, own := newService(), new(serving)
+	cmd := &cobra.Command{
+		Use:     "server [flags]",
+		Short:   "Coordinate jobs: one for all clients",
+		GroupID: "cluster",
+		Args:    cobra.NoArgs,
+		Long: `Coordinate jobs. A server takes jobs from commands that run with --server, and
+gives their directories to clients. It reads no directory itself.
+
+What it knows of jobs is on its disk before anybody acts on it. It can be ended,
+or killed, at any time: when it is started again with the same --state, clients
+and commands find back to it, and jobs go on.
+
+It listens on the loopback, and asks for a credential, which commands and clients
+of the same user on this machine find by themselves.
+
+SIGINT and SIGTERM end it; jobs go on with the next start.`,
+		Example: `  # for this user, on this machine
+  ` + p.name + ` server
+
+  # a second one, with its jobs in a place of their own
+  ` + p.name + ` server --listen 127.0.0.1:8102 --state /var/lib/hydra
+
+  # jobs in a NATS that runs elsewhere
+  ` + p.name + ` server --nats nats://nats.example.org:4222 --creds nats.creds`,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	own.define(f)
+	c.defineCreds(f)
+	f.Lookup("creds").Usage = "read the credential for --nats from `FILE`"
+	c.defineLog(f)
+	c.complete(cmd)
+	must(cmd.MarkFlagDirname("state"))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r := &call{program: p, common: c, title: cmd.CommandPath()}
+		return r.serve(cmd, own)
+	}
+	return cmd
+}
+
+func (c *call) serve(cmd *cobra.Command, own *serving) error {
+	from, err := c.begin(cmd, "server")
+	if err != nil {
+		return err
+	}
+	if own.nats != "" {
+		for _, flag := range []string{"listen", "state"} {
+			if from[flag] == originFlag {
+				return fmt.Errorf("--%s is for the engine of the server's own, which there is not with --nats", flag)
+			}
+		}
+	}
+	return c.service(cmd.Context(), "ending; jobs go on when the server is started again", func(ctx context.Context) error {
+		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Creds: c.creds, Logger: c.logger}
+		o.Ready = func(address string) {
+			at, jobs := shellWord(address), "in the directory "+printable(o.StateDir)
+			if own.nats != "" {
+				// What runs there is not ours: its address is a URL.
+				at, jobs = shellWord(own.nats), "in the NATS at "+printable(own.nats)
+			}
+			fmt.Fprintf(c.stdout, "%s %s is ready at %s\n\nTo join with a client:   %s client %s\n", c.name, cmd.Name(), address, c.name, at)
+			for _, app := range c.apps[:min(1, len(c.apps))] {
+				fmt.Fprintf(c.stdout, "To run a job:            %s %s --server %s PATH\n", c.name, app.Info().Name, at)
+			}
+			fmt.Fprintf(c.stdout, "Jobs are kept %s.\n", jobs)
+		}
+		err := hydra.Serve(ctx, o)
+		if errors.Is(err, hydra.ErrInUse) {
+			err = fmt.Errorf("%w If it is, use that one; a second one needs a --listen and a --state of its own", err)
+		}
+		return err
+	})
+}
+
+// clienting is what the command client does.
+type clienting struct {
+	*common
+	once bool
+}
+
+func (c *clienting) init() *clienting { c.common = newService(); return c }
+
+func (c *clienting) define(f *pflag.FlagSet) {
+	c.defineWorkers(f)
+	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
+	c.defineCreds(f)
+	// Where the server is may be configured; here it is an argument.
+	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server, where no SERVER is given")
+	_ = f.MarkHidden("server") // it was just defined
+	c.defineLog(f)
+}
+
+// clientCommand works on the jobs of a server.
+func (p *program) clientCommand() *cobra.Command {
+	c := new(clienting).init()
+	cmd := &cobra.Command{
+		Use:     "client [flags] SERVER[:PORT]",
+		Short:   "Work on the jobs of a server, on each machine",
+		GroupID: "cluster",
+		Args:    cobra.MaximumNArgs(1),
+		Long: `Work on the jobs of a server. Each machine that sees the files runs a client; it
+takes part in every job whose paths it sees as the others do and whose
+application it has, in the same version.
+
+It waits for a server that is not there, and for one that went away, and goes on
+meanwhile with the work at hand. If a client dies, others do its work; what it
+had counted and written down stays counted.
+
+SERVER may be left out where it is configured as ` + "`server`" + `, or HYDRA_SERVER.
+SIGINT and SIGTERM make it give its work back, then it ends.`,
+		Example: `  # the server of this machine
+  ` + p.name + ` client localhost
+
+  # four directories at a time, and no more
+  ` + p.name + ` client localhost -j 4
+
+  # for one job, as a batch system starts it
+  ` + p.name + ` client localhost --once`,
+	}
+	cmd.DisableFlagsInUseLine = true
+	cmd.Flags().SortFlags = false
+	c.define(cmd.Flags())
+	c.complete(cmd)
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r := &call{program: p, common: c.common, title: cmd.CommandPath()}
+		if _, err := r.begin(cmd, "client"); err != nil {
+			return err
+		}
+		if len(args) > 0 {
+			c.server = args[0]
+		}
+		if c.server == "" {
+			return &hintError{errors.New("no SERVER given, and none is configured"), cmd.CommandPath() + " localhost"}
+		}
+		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
+			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
+				Workers: c.workers, Once: c.once, Creds: c.creds, Logger: r.logger,
+			}, p.apps...)
+		})
+	}
+	return cmd
+}
+
+// service runs what goes on until a signal ends it, and says what the first one
+// does.
+func (c *call) service(ctx context.Context, signal string, run func(context.Context) error) error {
+	logs, err := c.openLog()
+	if err != nil {
+		return err
+	}
+	defer logs.close()
+	ctx, sigs := watch(ctx, c.screen, c.title, signal, make(chan struct{}), c.abort, logs.reopener())
+	defer sigs.close()
+	return asUsage(run(ctx))
+}
+
+// begin reads the configuration of a command and checks its flags.
+func (c *call) begin(cmd *cobra.Command, section string) (origins, error) {
+	from, err := c.readConfig(cmd, section)
+	if err != nil {
+		return nil, err
+	}
+	c.settle(from)
+	return from, c.check()
+}
+
+// must is for what can not fail.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+	"github.com/spf13/pflag"
+)
+
+// slow is an application that takes its time: it says which file is in its hand,
+// and goes on when a certain file is there.
+func slow() hydra.Application {
+	type settings struct {
+		Gate  string        `json:"gate"`
+		Delay time.Duration `json:"delay"`
+	}
+	type counts struct {
+		Seen  stats.Counter       `json:"seen"`
+		Names stats.Group[string] `json:"names"`
+	}
+	return &hydra.App[settings, counts]{
+		Name: "slow",
+		Flags: func(f *pflag.FlagSet, s *settings) {
+			f.StringVar(&s.Gate, "gate", "", "wait in each file until `FILE` is there")
+			f.DurationVar(&s.Delay, "delay", 0, "take `TIME` for each file")
+		},
+		NewHandler: func(_ context.Context, w *hydra.Worker[settings, counts]) (walk.Handler, error) {
+			c := w.Settings
+			return fileFunc(func(ctx context.Context, e *walk.Entry) error {
+				if !e.Type().IsRegular() {
+					return walk.SkipFile
+				}
+				if c.Gate != "" {
+					fmt.Fprintln(os.Stderr, "in hand:", e.Name())
+				}
+				for pause := c.Delay; c.Gate != "" || pause > 0; pause = 5 * time.Millisecond {
+					select {
+					case <-ctx.Done():
+						return ctx.Err()
+					case <-time.After(pause):
+					}
+					if _, err := os.Stat(c.Gate); c.Gate == "" || !errors.Is(err, fs.ErrNotExist) {
+						break
+					}
+				}
+				st, err := e.Stat()
+				if err == nil {
+					w.Stats.Seen.Inc()
+					w.Stats.Names.Add(e.Name(), st.Size)
+				}
+				return err
+			}), nil
+		},
+	}
+}
