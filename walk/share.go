@@ -371,9 +371,16 @@ func (s *Shared) lookLow(w *worker) {
 // dry is called by a worker that found nothing.
 func (s *Shared) dry(w *worker) {
 	s.lookLow(w)
-	if int(s.p.attention.Load()&idleMask) >= int(s.p.limit.Load()) {
+	if s.p.busy() == 0 {
 		s.notify()
 	}
+}
+
+// busy is the number of workers that have something in hand.
+func (p *pool) busy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int(p.started.Load()) - len(p.idle) - len(p.benched)
 }
 
 // rootDevice is the device of the root of d.

@@ -249,6 +249,27 @@ func TestNothingCarefulRunsThatWasNotPicked(t *testing.T) {
 	check(0, "a/b", "a/b/c", "a/d")
 }
 
+func TestTakeLeavesCarefulWorkThatWasLetGo(t *testing.T) {
+	at, gate := make(chan struct{}), make(chan struct{})
+	h := &calls{file: func(*Entry) error { close(at); <-gate; return nil }}
+	s, changed := watched(t, h, 1, ShareOptions{Options: Options{FS: files(0, "a/f", "b/", "c/")}})
+	s.Add([]Item{{Path: []byte("a")}})
+	<-at
+	s.Add([]Item{{Path: []byte("b"), Careful: true}, {Path: []byte("c"), Careful: true}})
+	s.NextCareful(2)
+	s.RunCareful()
+	if bags := s.Take(1, 10, 1000); bags != nil {
+		t.Errorf("%+v was taken", bags)
+	}
+	if l := s.Load(); l.CarefulRunning != 2 || l.CarefulWaiting != 0 {
+		t.Errorf("%+v", l)
+	}
+	close(gate)
+	for s.Load().Pending > 0 {
+		<-changed
+	}
+}
+
 func TestNoHandlerSeesWhatIsAvoided(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string

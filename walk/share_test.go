@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,9 @@ type fleet struct {
 
 // kind changes the handlers of a fleet.
 type kind struct {
-	filter bool // drop what has drop in its name, and reverse the rest
-	skip   bool // fs.SkipDir for files that have skip in their names
+	filter  bool // drop what has drop in its name, and reverse the rest
+	skip    bool // fs.SkipDir for files that have skip in their names
+	careful bool // all of it is careful work
 }
 
 type fleetHandler struct {
@@ -263,7 +265,11 @@ func (f *fleet) balance() {
 
 func (f *fleet) step() {
 	p := f.live[f.rnd.IntN(len(f.live))]
-	switch f.rnd.IntN(14) {
+	if f.kind.careful && f.rnd.IntN(2) == 0 {
+		p.s.NextCareful(f.rnd.IntN(4))
+		p.s.RunCareful()
+	}
+	switch f.rnd.IntN(16) {
 	case 0, 1:
 		f.cut(p)
 	case 2, 3, 4:
@@ -279,6 +285,8 @@ func (f *fleet) step() {
 		}
 	case 5, 6, 7:
 		f.addSome(p)
+	case 12, 13:
+		f.takeNoted(p)
 	case 8:
 		f.crash(p)
 		f.start()
@@ -306,6 +314,23 @@ func (f *fleet) take(p *party) (bags [][]Item) {
 	return bags
 }
 
+// takeNoted takes what is on record as it is, without another cut.
+func (f *fleet) takeNoted(p *party) {
+	for _, bag := range p.s.TakeNoted(1+f.rnd.IntN(3), 1+f.rnd.IntN(20), 100+f.rnd.IntN(10_000)) {
+		for _, it := range bag {
+			i := slices.IndexFunc(p.items, func(o Item) bool {
+				return o.Part == nil && o.File == it.File && o.Root == it.Root && bytes.Equal(o.Path, it.Path)
+			})
+			if i < 0 {
+				f.t.Errorf("%q was taken, and is not on record", it.Path)
+				continue
+			}
+			p.items = append(slices.Clone(p.items[:i]), p.items[i+1:]...)
+			f.spare = append(f.spare, it)
+		}
+	}
+}
+
 // finish lets the rest be walked.
 func (f *fleet) finish() {
 	for _, p := range f.live {
@@ -317,6 +342,8 @@ func (f *fleet) finish() {
 		}
 		remain := 0
 		for _, p := range f.live {
+			p.s.NextCareful(1000)
+			p.s.RunCareful()
 			f.cut(p)
 			remain += len(p.items)
 			if r := p.s.Returned(); len(r) > 0 {
@@ -556,7 +583,7 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 		t.Run(fmt.Sprint("HYDRA_SEED=", seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			tree := bushy(rnd)
-			k := kind{filter: rnd.IntN(2) == 0, skip: rnd.IntN(4) == 0}
+			k := kind{filter: rnd.IntN(2) == 0, skip: rnd.IntN(4) == 0, careful: rnd.IntN(3) == 0}
 			o := Options{FS: rotten{tree}}
 			root := "."
 			if rnd.IntN(3) == 0 {
@@ -571,7 +598,11 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 			for range f.rnd.IntN(6) {
 				f.start()
 			}
-			first.s.AddRoots()
+			if k.careful {
+				first.s.AddRootsCarefully()
+			} else {
+				first.s.AddRoots()
+			}
 			f.cut(first)
 			for range 30 + f.rnd.IntN(100) {
 				f.step()

@@ -76,9 +76,8 @@ func (s *Shared) oldest(bags, most int, cut uint64) []task {
 	for _, q := range queues {
 		total += q.len()
 	}
-	working := p.pending.Load() > int64(total)
 	want := total * bags / (bags + 1)
-	if want*(bags+1) < total*bags && working {
+	if want*(bags+1) < total*bags && p.busy() > 0 {
 		want++ // somebody has something in hand besides
 	}
 	want = min(want, most)
@@ -118,7 +117,11 @@ func (s *Shared) oldest(bags, most int, cut uint64) []task {
 		}
 		return t.dir.careful
 	})
-	s.giveBack(ours)
+	if len(ours) > 0 {
+		// They were let go, and go on here.
+		s.feed.push(ours...)
+		p.wakeIdle(len(ours))
+	}
 	slices.SortStableFunc(tasks, func(a, b task) int { return int(a.dir.depth) - int(b.dir.depth) })
 	return tasks
 }

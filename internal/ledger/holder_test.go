@@ -213,6 +213,32 @@ func (h *holder) give() {
 	h.w.log("%s gives %d bags", h.id, len(bags))
 }
 
+// giveHeld gives directories that nobody has entered since the last record, if no
+// cut has begun.
+func (h *holder) giveHeld() {
+	if h.final || h.cut != nil {
+		return
+	}
+	var rest []walk.Item
+	bags := make([]Bag, 1+h.w.r.IntN(2))
+	for _, item := range h.held {
+		if item.Part != nil || item.File || h.w.r.IntN(2) == 0 {
+			rest = append(rest, item)
+			continue
+		}
+		b := &bags[h.w.r.IntN(len(bags))]
+		b.Items = append(b.Items, item)
+	}
+	bags = slices.DeleteFunc(bags, func(b Bag) bool { return len(b.Items) == 0 })
+	if r, ok := h.s.GiveHeld(bags...); ok {
+		h.held, h.out = rest, &r
+		h.w.log("%s gives %d bags of what it held: %d", h.id, len(bags), r.N)
+	} else if h.w.r.IntN(2) == 0 {
+		h.held = rest
+		h.s.Give(bags...)
+	}
+}
+
 func (h *holder) begin() {
 	if !h.final {
 		h.s.Begin()

@@ -223,6 +223,10 @@ func (j *Job) apply(r *Record) {
 		m = Member{Client: r.Client, Host: r.Host, NextA: 1}
 		j.changes++
 	}
+	if r.End == Live && m.Ended {
+		j.broken = fmt.Sprintf("%s wrote after it had ended", r.Session)
+		return
+	}
 	if r.End != Live && !m.Ended {
 		m.Ended = true
 		j.changes++

@@ -103,8 +103,10 @@ func (w *world) holderStep(h *holder) {
 		h.work(1 + w.r.IntN(6))
 	case n < 32:
 		h.share()
-	case n < 45:
+	case n < 41:
 		h.give()
+	case n < 45:
+		h.giveHeld()
 	case n < 55:
 		h.begin()
 	case n < 67:

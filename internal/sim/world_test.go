@@ -254,6 +254,9 @@ func inBubble(t *testing.T, s settings, out io.Writer, f func(*world) error) err
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(s, out)
 		defer w.end()
+		if out != nil {
+			go w.trace(job)
+		}
 		err = f(w)
 		if err == nil {
 			err = w.err

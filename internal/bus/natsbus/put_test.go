@@ -163,3 +163,47 @@ func TestHundredMebibytes(t *testing.T) {
 		t.Errorf("%d messages are left", got)
 	}
 }
+
+// The message of a value has come to a watch, which is not read, when the value is
+// replaced and its parts are deleted.
+func TestAWatchPassesOverAValueThatIsReplacedWhileItWaits(t *testing.T) {
+	s := server(t, natsd.Options{MaxPayload: 64 << 10})
+	table := create(t, connect(t, Options{InProcess: s}))
+	if _, err := table.Put(t.Context(), "first", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	rev, err := table.Put(t.Context(), "k", random(200<<10), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := table.Watch(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	stream, err := table.b.js.Stream(t.Context(), streamPrefix+table.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for delivered := false; !delivered; {
+		list := stream.ListConsumers(t.Context())
+		for info := range list.Info() {
+			delivered = info.Delivered.Stream == rev
+		}
+		if err := list.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rev, err = table.Put(t.Context(), "k", random(300<<10), rev); err != nil {
+		t.Fatal(err)
+	}
+	for v := range w.Updates() {
+		if v.Key == "k" {
+			if v.Rev != rev {
+				t.Errorf("revision %d, want %d", v.Rev, rev)
+			}
+			return
+		}
+	}
+	t.Error(w.Err())
+}
