@@ -99,11 +99,11 @@ type JobStatus struct {
 type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
-	client() client.App
+	client(log *slog.Logger) client.App
 	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error)
 }
 
-func (a *App[C, S]) client() client.App { return clientApp[C, S]{a} }
+func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
 
 func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error) {
 	result, err := a.collect(ctx, spec, l, o, sum)
@@ -253,8 +253,8 @@ func read(ctx context.Context, table bus.Table, key string, into any) error {
 
 // isOf tells whether a job is one of an application.
 func isOf(app distributed, spec *wire.Spec) error {
-	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client().ID() != want {
-		return fmt.Errorf("job %s is one of %s, not of %s", spec.Job, want, app.client().ID())
+	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client(nil).ID() != want {
+		return fmt.Errorf("job %s is one of %s, not of %s", spec.Job, want, app.client(nil).ID())
 	}
 	return nil
 }
@@ -446,7 +446,7 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 			case strings.HasPrefix(answer.Err, "there is no job"):
 				// A server that has just started may not know it yet.
 				if lost++; lost > 3 {
-					return nil, errors.New(answer.Err)
+					return nil, fmt.Errorf("job %s failed: the server does not know it any more: it was removed, or what the server keeps was lost", j.id)
 				}
 			}
 		}

@@ -152,7 +152,7 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		if err != nil {
 			return err
 		}
-		known = append(known, d.client())
+		known = append(known, d.client(o.Logger))
 	}
 	at, err := resolve(address)
 	if err != nil {
@@ -233,9 +233,17 @@ func dial(ctx context.Context, at *address, creds, name string, wait bool, log *
 			}
 			return nil, &UsageError{err}
 		}
-		b, dialErr := natsbus.Connect(ctx, natsbus.Options{
-			URL: at.url(), User: cred.User, Password: cred.Password, Token: cred.Token, CredsFile: cred.file, Name: "hydra " + name,
-		})
+		o := natsbus.Options{URL: at.url(), Token: cred.Token, CredsFile: cred.file, Name: "hydra " + name}
+		if cred.User != "" {
+			// A server whose state directory was lost makes another one.
+			o.Login = func() (user, password string) {
+				if c, err := findCredential(at, creds); err == nil && c.User != "" {
+					return c.User, c.Password
+				}
+				return cred.User, cred.Password
+			}
+		}
+		b, dialErr := natsbus.Connect(ctx, o)
 		if dialErr == nil {
 			return b, nil
 		}

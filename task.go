@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -46,12 +47,15 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 }
 
 // clientApp lets clients use an App: its methods are not for everybody.
-type clientApp[C, S any] struct{ app *App[C, S] }
+type clientApp[C, S any] struct {
+	app *App[C, S]
+	log *slog.Logger
+}
 
 func (a clientApp[C, S]) ID() wire.AppID { return wire.AppID{Name: a.app.Name, Version: a.app.Version} }
 
 func (a clientApp[C, S]) Begin(spec *wire.Spec) (client.Task, error) {
-	return newTask(a.app, spec)
+	return newTask(a.app, spec, a.log)
 }
 
 // task is what an application does in one session of a job.
@@ -63,6 +67,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec) (client.Task, error) {
 type task[C, S any] struct {
 	app      *App[C, S]
 	spec     *wire.Spec
+	log      *slog.Logger
 	settings C
 	rules    *rules
 	options  jobOptions
@@ -89,8 +94,8 @@ type taskWorker[C, S any] struct {
 	lines  bytes.Buffer
 }
 
-func newTask[C, S any](app *App[C, S], spec *wire.Spec) (*task[C, S], error) {
-	t := &task[C, S]{app: app, spec: spec, workers: map[int]*taskWorker[C, S]{}}
+func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task[C, S], error) {
+	t := &task[C, S]{app: app, spec: spec, log: (&Options{Logger: log}).logger(app.Name), workers: map[int]*taskWorker[C, S]{}}
 	if err := json.Unmarshal(spec.Settings, &t.settings); err != nil {
 		return nil, fmt.Errorf("the settings of the job: %w", err)
 	}
@@ -138,7 +143,7 @@ func (t *task[C, S]) Options() walk.Options {
 // NewHandler implements the client's Task.
 func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &taskWorker[C, S]{Worker: &Worker[C, S]{
-		ID: id, Log: (&Options{}).logger(t.app.Name), Settings: t.settings, Stats: t.app.newStats(t.settings),
+		ID: id, Log: t.log, Settings: t.settings, Stats: t.app.newStats(t.settings),
 	}}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
@@ -327,7 +332,7 @@ func judgeJob(l *ledger.Job, t *walk.Totals, errs *errorLog, spec *wire.Spec) (S
 	case Cancelled:
 		return Cancelled, reason, &CancelledError{spec.Job}
 	}
-	if limit := (&ErrorLimit{spec.MaxErrors}); spec.MaxErrors > 0 && errs.total >= spec.MaxErrors {
+	if limit := (&ErrorLimit{spec.MaxErrors}); spec.MaxErrors > 0 && errs.total-l.Forgiven >= spec.MaxErrors {
 		return Stopped, limit.Error(), limit
 	}
 	if errs.noRoot() {

@@ -60,7 +60,7 @@ type Stall struct {
 // watch looks at the workers' marks.
 type watch struct {
 	mu   sync.Mutex
-	seen [maxWorkers]seenCall
+	seen [maxWorkers + 1]seenCall // the last one is that of who takes
 }
 
 // seenCall is a mark that a worker had when it was looked at, and since when.
@@ -98,8 +98,8 @@ func (t *watch) start(p *pool, stall time.Duration) (stop func()) {
 func (t *watch) look(p *pool, now time.Time, stall time.Duration) (fresh bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := range p.started.Load() {
-		c, state := &t.seen[i], p.workers[i].Load().call.state.Load()
+	for i, mark := range p.share.marks {
+		c, state := &t.seen[i], mark.state.Load()
 		if c.state != state {
 			*c = seenCall{state: state, since: now}
 		}
@@ -108,6 +108,16 @@ func (t *watch) look(p *pool, now time.Time, stall time.Duration) (fresh bool) {
 		}
 	}
 	return fresh
+}
+
+// marks yields the marks of the workers, and of who takes.
+func (s *Shared) marks(yield func(int, *callMark) bool) {
+	for i := range s.p.started.Load() {
+		if !yield(int(i), &s.p.workers[i].Load().call) {
+			return
+		}
+	}
+	yield(maxWorkers, &s.taker.call)
 }
 
 func (c *seenCall) isCall() bool { return c.state&(1<<callBits-1) != callNone }
@@ -120,9 +130,8 @@ func (s *Shared) Stalled() []Stall {
 	defer s.watch.mu.Unlock()
 	var stalls []Stall
 	now := time.Now()
-	for i := range s.p.started.Load() {
-		c, mark := &s.watch.seen[i], &s.p.workers[i].Load().call
-		d := mark.dir.Load()
+	for i, mark := range s.marks {
+		c, d := &s.watch.seen[i], mark.dir.Load()
 		if d == nil || !c.isCall() || now.Sub(c.since) < s.o.Stall || mark.state.Load() != c.state {
 			continue
 		}

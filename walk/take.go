@@ -44,7 +44,7 @@ func (s *Shared) take(bags, mostItems, mostBytes int, cut uint64) [][]Item {
 		return nil // a cut that was given up
 	}
 	t := taker{s: s, bags: make([]bag, bags), mostItems: mostItems, mostBytes: mostBytes}
-	t.w = &worker{p: s.p, id: -1}
+	t.w = s.taker
 	defer t.w.reopened.close(s.p)
 	tasks := s.oldest(bags, bags*mostItems, cut)
 	for i, task := range tasks {
@@ -343,6 +343,9 @@ func (s *Shared) endTaken(parts []task) {
 func (w *worker) inodeOf(d *Dir) uint64 {
 	if d.ino != 0 {
 		return d.ino
+	}
+	if w.p.share.avoids(d) != nil {
+		return 0 // it may hang
 	}
 	h := d.handle
 	if h == nil {

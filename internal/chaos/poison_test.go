@@ -1,9 +1,12 @@
+//go:build linux
+
 package chaos
 
 import (
-	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,55 +14,132 @@ import (
 	"github.com/hydrawalk/hydra/walk"
 )
 
-// TestPoison has a directory that kills each client that enters it: after three
-// of them it is an error in the result, and the rest is counted.
+// TestPoison has directories, and files, that kill each client that comes to
+// them: after three of them each is an error in the result, and the rest is
+// counted.
 func TestPoison(t *testing.T) {
-	root := t.TempDir()
-	for _, dir := range []string{"a", "a/b", "a/b/poison", "a/b/poison/below", "c", "c/d", "e"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range []string{"1", "2"} {
-			if err := os.WriteFile(filepath.Join(root, dir, f), nil, 0o600); err != nil {
-				t.Fatal(err)
+	long(t)
+	for name, c := range map[string]struct {
+		dirs   map[string]int // files in each
+		poison string         // names
+		bad    []string       // directories that become errors
+		lost   int            // directories that nobody can find then
+		most   int            // clients that may die
+	}{
+		"one": {
+			dirs:   map[string]int{"a/b": 2, "a/b/poison/below": 2, "c/d": 2},
+			poison: "poison", bad: []string{"/a/b/poison"}, lost: 1, most: 3,
+		},
+		"two": {
+			dirs:   map[string]int{"a/poison": 2, "b/c/poison": 2, "d": 2, "e/f": 2},
+			poison: "poison", bad: []string{"/a/poison", "/b/c/poison"}, most: 8,
+		},
+		"deep": {
+			dirs:   map[string]int{strings.Repeat("x/", 60) + "poison": 2, "a": 1},
+			poison: "poison", bad: []string{"/" + strings.Repeat("x/", 60) + "poison"}, most: 3,
+		},
+		"the root": {
+			dirs:   map[string]int{"a": 2},
+			poison: "root", bad: []string{""}, lost: 1, most: 3,
+		},
+		"a file in a large directory": {
+			dirs:   map[string]int{"a": 1, "b/large": 30_000, "c": 1},
+			poison: "f20000", bad: []string{"/b/large"}, most: 5,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := filepath.Join(t.TempDir(), "root")
+			dirs := map[string]bool{"": true}
+			files := 0
+			for dir, n := range c.dirs {
+				fill(t, filepath.Join(root, dir), n)
+				for at := dir; at != "."; at = filepath.Dir(at) {
+					dirs[at] = true
+				}
+				if !slices.ContainsFunc(c.bad, func(bad string) bool { return strings.HasPrefix("/"+dir+"/", bad+"/") }) {
+					files += n
+				}
 			}
-		}
-	}
-	w := newWorld(t)
-	w.server()
-	const poison = "HYDRA_CHAOS_POISON=poison"
-	clients := []*proc{w.client(2, poison), w.client(2, poison)}
-	deaths := 0
-	text := await(t, w.submit(root, poison), 2*time.Minute, func() time.Duration { return 20 * time.Millisecond }, func() {
-		for i, p := range clients {
-			if p.isDead() {
-				deaths++
-				clients[i] = w.client(2, poison)
+			w := newWorld(t)
+			w.env = append(w.env, "HYDRA_CHAOS_POISON="+c.poison)
+			server := w.server()
+			clients := []*proc{w.client(2), w.client(2)}
+			deaths := 0
+			began := time.Now()
+			got := await(t, w.submit(root), 3*time.Minute, func() time.Duration { return 20 * time.Millisecond }, func() {
+				for i, p := range clients {
+					if p.isDead() {
+						deaths++
+						clients[i] = w.client(2)
+					}
+				}
+			})
+			doc := got.document(t)
+			t.Logf("%d clients died, wall %v: %+v", deaths, time.Since(began).Round(time.Second/10), doc.Errors)
+			if deaths < 3*len(c.bad) && len(c.bad) == 1 || deaths > c.most {
+				t.Errorf("%d clients died, want at most %d", deaths, c.most)
 			}
-		}
-	})
-	var got struct {
-		State       string
-		Complete    bool
-		Expected    int `json:"expected_dirs"`
-		Failed      int `json:"failed_dirs"`
-		Processed   int `json:"processed_dirs"`
-		Errors      []struct{ Op, Path, Error string }
-		ErrorCounts map[string]int `json:"error_counts"`
-		Stats       struct{ Files int }
+			if bad := len(c.bad); doc.Failed != bad || doc.Processed != len(dirs)-bad-c.lost || doc.Complete {
+				t.Errorf("%d directories failed and %d processed, want %d and %d", doc.Failed, doc.Processed, bad, len(dirs)-bad-c.lost)
+			}
+			if doc.Stats.Files != files {
+				t.Errorf("%d files, want %d", doc.Stats.Files, files)
+			}
+			if name != "the root" && (doc.State != "complete" || got.err != nil) {
+				t.Errorf("state %s: %s: %v", doc.State, doc.Reason, got.err)
+			}
+			var bad []string
+			for _, e := range doc.Errors {
+				bad = append(bad, strings.TrimPrefix(e.Path, root))
+				if e.Op != walk.OpOpen || !strings.Contains(e.Error, "its client died") {
+					t.Errorf("%+v", e)
+				}
+			}
+			for i := range c.bad {
+				c.bad[i] = strings.TrimSuffix(c.bad[i], "/")
+			}
+			if slices.Sort(bad); !slices.Equal(bad, c.bad) {
+				t.Errorf("errors at %q, want %q", bad, c.bad)
+			}
+			w.stop(append(clients, server)...)
+		})
 	}
-	if err := json.Unmarshal(text, &got); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d clients died: %+v", deaths, got)
-	if deaths != 3 {
-		t.Errorf("%d clients died, want 3", deaths)
-	}
-	if got.State != "complete" || got.Complete || got.Failed != 1 || got.Processed != 6 || got.Stats.Files != 10 {
-		t.Errorf("%+v", got)
-	}
-	if len(got.Errors) != 1 || got.Errors[0].Op != walk.OpHandle && got.Errors[0].Op != walk.OpOpen ||
-		!strings.HasSuffix(got.Errors[0].Path, "/a/b/poison") || !strings.Contains(got.Errors[0].Error, "3") {
-		t.Errorf("errors: %+v", got.Errors)
+}
+
+// TestNothingIsPoisonBecauseClientsDie kills clients at random, all of them at
+// once now and then: the directories that they were in are not to blame.
+func TestNothingIsPoisonBecauseClientsDie(t *testing.T) {
+	long(t)
+	root := tree(t, 5_000)
+	for round := range number("HYDRA_CHAOS_ROUNDS_POISON", 1, 5) {
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			w := newWorld(t)
+			want := w.alone(nil, root)
+			number, rng := seeds(t)()
+			w.server()
+			clients := []*proc{w.client(2), w.client(2), w.client(2)}
+			kills := 0
+			began := time.Now()
+			got := await(t, w.submit(root, "HYDRA_CHAOS_PER_FILE=10ms"), 5*time.Minute, func() time.Duration {
+				return time.Duration(100+rng.IntN(1000)) * time.Millisecond
+			}, func() {
+				n := 1
+				if rng.IntN(4) == 0 {
+					n = len(clients)
+				}
+				for _, i := range rng.Perm(len(clients))[:n] {
+					if kills++; kills <= 20 {
+						clients[i].kill()
+						clients[i] = w.client(2)
+					}
+				}
+			})
+			same(t, got, want)
+			t.Logf("HYDRA_TEST_SEED=%d %d killed, wall %v", number, min(kills, 20), time.Since(began).Round(time.Second/10))
+			if kills < 20 && os.Getenv("HYDRA_TEST_SEED") == "" {
+				t.Errorf("only %d clients were killed: the job is too short", kills)
+			}
+		})
 	}
 }

@@ -1,29 +1,30 @@
+//go:build linux
+
 package chaos
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/internal/natsd"
-	"github.com/hydrawalk/hydra/stats"
-	"github.com/hydrawalk/hydra/walk"
 )
 
 // This test program is also all programs of the cluster: what it is depends on
 // this variable.
 const roleVar = "HYDRA_CHAOS_ROLE"
+
+// The credential of an engine that is not the server's own.
+const engineUser, enginePassword = "hydra", "chaos"
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // play is what a process of the cluster does.
 func play(ctx context.Context, role string) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("pid", os.Getpid())
 	address := os.Getenv("HYDRA_CHAOS_ADDRESS")
 	switch role {
 	case "server":
@@ -50,7 +51,7 @@ func play(ctx context.Context, role string) error {
 		}
 		return hydra.Serve(ctx, o)
 	case "engine":
-		s, err := natsd.Start(natsd.Options{Listen: address, StateDir: os.Getenv("HYDRA_CHAOS_STATE"), User: "hydra", Password: "chaos", Log: log})
+		s, err := natsd.Start(natsd.Options{Listen: address, StateDir: os.Getenv("HYDRA_CHAOS_STATE"), User: engineUser, Password: enginePassword, Log: log})
 		if err != nil {
 			return err
 		}
@@ -60,114 +61,64 @@ func play(ctx context.Context, role string) error {
 		return nil
 	case "client":
 		workers, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_WORKERS"))
-		return hydra.Work(ctx, address, &hydra.WorkOptions{Workers: workers, Logger: log}, app())
+		return hydra.Work(ctx, address, &hydra.WorkOptions{Workers: workers, Logger: log}, application())
 	case "submit":
-		s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Wait: true})
+		s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Wait: true, Logger: log})
 		if err != nil {
 			return err
 		}
 		defer s.Close()
-		j, err := s.Submit(ctx, app(), strings.Split(os.Getenv("HYDRA_CHAOS_ROOTS"), ":"), &hydra.JobOptions{
-			Stall:  duration("HYDRA_CHAOS_STALL"),
-			Events: func(e hydra.JobEvent) { fmt.Fprintln(os.Stderr, e.Text) },
+		priority, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_PRIORITY"))
+		least, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_CLIENTS"))
+		j, err := s.Submit(ctx, application(), roots(), &hydra.JobOptions{
+			Stall:      duration("HYDRA_CHAOS_STALL"),
+			Priority:   priority,
+			MinClients: least,
+			Events:     func(e hydra.JobEvent) { fmt.Fprintln(os.Stderr, "event:", e.Text) },
 		})
 		if err != nil {
 			return err
 		}
-		doc, err := j.Wait(ctx)
-		if doc == nil {
-			return err
+		fmt.Fprintln(os.Stderr, "submitted:", j.ID())
+		return print(j.Wait(ctx))
+	case "run":
+		if a, is := application().(*hydra.App[settings, counts]); is {
+			return run(ctx, a)
 		}
-		text, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		_, err = os.Stdout.Write(text)
-		return err
+		return run(ctx, slowAudit())
 	case "relay":
 		return relay(ctx, address, os.Getenv("HYDRA_CHAOS_TARGET"))
 	}
 	return fmt.Errorf("no such role")
 }
 
+// run runs an application in this process alone.
+func run[S, T any](ctx context.Context, a *hydra.App[S, T]) error {
+	r, err := hydra.Run(ctx, a, roots(), &hydra.Options{Workers: 2})
+	if r == nil {
+		return err
+	}
+	return print(r, err)
+}
+
+func roots() []string { return strings.Split(os.Getenv("HYDRA_CHAOS_ROOTS"), ":") }
+
+// print prints a result, if there is one.
+func print(doc hydra.Document, err error) error {
+	if doc == nil {
+		return err
+	}
+	text, jsonErr := json.Marshal(doc)
+	if jsonErr != nil {
+		return jsonErr
+	}
+	if _, writeErr := os.Stdout.Write(text); writeErr != nil {
+		return writeErr
+	}
+	return err
+}
+
 func duration(variable string) time.Duration {
 	d, _ := time.ParseDuration(os.Getenv(variable))
 	return d
-}
-
-// settings of the application.
-type settings struct {
-	PerFile time.Duration `json:"per_file"` // that the handler takes
-}
-
-// counts are what the application counts: enough to see whether each file and
-// each directory was counted once.
-type counts struct {
-	Files   stats.Counter `json:"files"`
-	Bytes   stats.Counter `json:"bytes"`
-	Names   stats.Counter `json:"names"` // sum of the hashes of paths
-	Entered stats.Counter `json:"entered"`
-	Left    stats.Counter `json:"left"`
-	LeftSum stats.Counter `json:"left_sum"` // what LeaveDir was told was in them
-}
-
-// app is the application: it takes its time for each file, and may kill its
-// process.
-func app() *hydra.App[settings, counts] {
-	perFile := duration("HYDRA_CHAOS_PER_FILE")
-	poison := os.Getenv("HYDRA_CHAOS_POISON")
-	return &hydra.App[settings, counts]{
-		Name:     "chaos",
-		Version:  "1",
-		Settings: settings{PerFile: perFile},
-		NewHandler: func(_ context.Context, w *hydra.Worker[settings, counts]) (walk.Handler, error) {
-			return &handler{w: w, poison: poison}, nil
-		},
-	}
-}
-
-type handler struct {
-	w      *hydra.Worker[settings, counts]
-	poison string
-	owed   time.Duration
-	path   []byte
-}
-
-var files atomic.Int64
-
-func (h *handler) File(_ context.Context, e *walk.Entry) error {
-	st, err := e.Stat()
-	if err != nil {
-		return err
-	}
-	s := h.w.Stats
-	s.Files.Inc()
-	s.Bytes.Add(st.Size)
-	h.path = e.AppendPath(h.path[:0])
-	f := fnv.New32a()
-	f.Write(h.path)
-	s.Names.Add(int64(f.Sum32()))
-	files.Add(1)
-	if h.owed += h.w.Settings.PerFile; h.owed > 2*time.Millisecond {
-		time.Sleep(h.owed)
-		h.owed = 0
-	}
-	return nil
-}
-
-func (h *handler) EnterDir(_ context.Context, d *walk.Dir) error {
-	if h.poison != "" && d.Name() == h.poison {
-		fmt.Fprintln(os.Stderr, "poisoned")
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	}
-	h.w.Stats.Entered.Inc()
-	return nil
-}
-
-func (h *handler) LeaveDir(_ context.Context, d *walk.Dir) error {
-	h.w.Stats.Left.Inc()
-	c := d.Counts()
-	h.w.Stats.LeftSum.Add(c.Dirs*1_000_003 + c.Files)
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,7 @@ type owned struct {
 	sumKeys []string       // of sums that no record names any more
 
 	busy     bool // a cut or a write is under way
+	writing  bool // it is a write
 	counted  ledger.Counted
 	errParts []uint32
 	cutAt    time.Time // when the last cut was begun
@@ -75,6 +77,7 @@ type owned struct {
 	told     time.Time // when hunger was told
 	fetching bool
 	suspects map[ledger.Place]bool
+	tried    map[ledger.Place][]ledger.ClientID // who could not do what was received
 }
 
 type cutDone struct {
@@ -315,11 +318,22 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 		s.fetchBag(ctx, d)
 		return
 	}
+	if last := w.ledger.Last(); last.Alone && (w.naming || len(last.Named) > 0) {
+		return // nothing else may be worked on: it comes again
+	}
 	if !s.add(d) {
 		return // the walk has ended: it remains with who gave it
 	}
 	w.ledger.Receive(d.A)
 	w.changed = true
+	if len(d.Bag.Tried) > 0 && w.tried == nil {
+		w.tried = map[ledger.Place][]ledger.ClientID{}
+	}
+	for _, item := range d.Bag.Items {
+		if len(d.Bag.Tried) > 0 {
+			w.tried[ledger.Place{Root: item.Root, Path: string(item.Path)}] = d.Bag.Tried
+		}
+	}
 }
 
 // add adds a delivery to the walk.
@@ -404,7 +418,8 @@ func (s *session) act(ctx context.Context) {
 	}
 	due := false
 	for _, r := range s.walk.Returned() {
-		bag := ledger.Bag{Items: []walk.Item{r.Item}, Tried: []ledger.ClientID{s.c.id}, Careful: r.Careful}
+		tried := w.tried[ledger.Place{Root: r.Root, Path: string(r.Path)}]
+		bag := ledger.Bag{Items: []walk.Item{r.Item}, Tried: append(slices.Clip(tried), s.c.id), Careful: r.Careful}
 		if r.Err != nil {
 			bag.Why = r.Err.Error()
 		}
@@ -615,7 +630,7 @@ type put struct {
 // became of it.
 func (s *session) write(ctx context.Context, r ledger.Record, before ...put) {
 	w := &s.owned
-	w.busy = true
+	w.busy, w.writing = true, true
 	r.At = time.Now()
 	rev := w.rev
 	s.wg.Go(func() {
@@ -673,7 +688,7 @@ func (s *session) put(ctx context.Context, key string, data []byte, rev uint64, 
 // recordWritten goes on when a record stands in the table.
 func (s *session) recordWritten(ctx context.Context, d writeDone) error {
 	w := &s.owned
-	w.busy = false
+	w.busy, w.writing = false, false
 	if d.err != nil {
 		return d.err
 	}
@@ -730,29 +745,23 @@ func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 		found = append(found, ledger.Stall{Place: ledger.Place{Root: st.Root, Path: string(st.Path)}, Op: st.Op, For: s.spec.Stall})
 		s.c.log.Warn("the file system does not answer: the directory is given to others", "op", st.Op, "path", string(st.Path), "for", st.For)
 	}
-	// A cut that is under way waits for it for ever.
-	if err := s.settleWrite(ctx); err != nil {
-		return err
+	// A cut that is under way waits for it for ever; what is being written will be
+	// written.
+	if w.writing {
+		select {
+		case d := <-s.writes:
+			if err := s.recordWritten(ctx, d); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	r := ledger.Abandon(w.written, found)
 	if err := s.put(ctx, wire.KeyRecord(s.id), ledger.Encode(&r), w.rev, nil); err != nil {
 		return err
 	}
 	return errors.New("a directory did not answer")
-}
-
-// settleWrite waits for a write that is under way; a cut is left alone.
-func (s *session) settleWrite(ctx context.Context) error {
-	if !s.owned.busy {
-		return nil
-	}
-	select {
-	case d := <-s.writes:
-		return s.recordWritten(ctx, d)
-	case <-s.cuts:
-	case <-time.After(time.Second):
-	}
-	return nil
 }
 
 // show lets the client's goroutine see how the session does, and pokes it when
@@ -771,7 +780,7 @@ func (s *session) show() {
 		Totals:   s.walk.Progress(),
 	}
 	p.Totals.FirstError = nil
-	p.Hungry = load.Queued < load.Workers && !w.stopping && load.CarefulWaiting == 0
+	p.Hungry = load.Queued < load.Workers && !w.stopping && load.CarefulWaiting == 0 && load.CarefulRunning == 0
 	p.Dry = load.Pending == 0 && !w.changed && !w.busy
 	s.shown.Lock()
 	before := s.shown.pulse

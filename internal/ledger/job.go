@@ -37,6 +37,7 @@ type Member struct {
 	Ended  bool
 	NextA  uint64
 	N      uint64 // of the record that this state knows
+	Run    int    // how often the job had been resumed when it began
 }
 
 // Suspect is a directory that may have done harm to who entered it.
@@ -59,7 +60,8 @@ type State struct {
 	Verdict  Verdict // in Stopping, what it will be
 	Started  time.Time
 	Finished time.Time
-	Resumed  int
+	Resumed  int   // how often the job was resumed after it had ended
+	Forgiven int64 // errors of before that
 
 	Sights  []walk.Sight         // what the roots are, as the clients see them that take part
 	Refused map[ClientID]string  // clients that do not take part, and why
@@ -220,7 +222,7 @@ func (j *Job) apply(r *Record) {
 	}
 	delete(j.behind, r.Session)
 	if !known {
-		m = Member{Client: r.Client, Host: r.Host, NextA: 1}
+		m = Member{Client: r.Client, Host: r.Host, NextA: 1, Run: j.Resumed}
 		j.changes++
 	}
 	if r.End == Live && m.Ended {

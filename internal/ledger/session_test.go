@@ -110,7 +110,7 @@ func TestASessionThatEndsGivesAllAway(t *testing.T) {
 	}
 	s, written := begin()
 	s.Begin()
-	closed := s.Close(held, Counted{})
+	closed := s.Close(held, Counted{Named: []Place{{Path: "1"}}, Alone: true})
 	for _, c := range []struct {
 		r       Record
 		end     End

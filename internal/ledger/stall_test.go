@@ -57,6 +57,9 @@ func TestWhoCouldNotDoABagIsNotAskedAgain(t *testing.T) {
 		s.Begin()
 		written := s.Commit(items(c.held), Counted{})
 		again := Abandon(&written, []Stall{{Place: Place{Path: c.stalled}, Op: "stat"}})
+		if b := again.Outs[0]; slices.Contains(b.Tried, "c") != c.want || (b.Why != "") != c.want {
+			t.Errorf("%q hangs and %q is held: the bag says %v, %q", c.stalled, c.held, b.Tried, b.Why)
+		}
 		j := NewJob(NewState(), []*Record{&again})
 		if got := slices.Contains(j.Tried(Ref{"s", 1}), "c"); got != c.want {
 			t.Errorf("%q hangs and %q is held: tried is %v", c.stalled, c.held, got)

@@ -18,6 +18,7 @@ import (
 
 const (
 	sightTime = 2 * time.Second        // for all clients that are there to look at the roots
+	emptyTime = 5 * time.Second        // for a client to come that sees more than nothing
 	askEvery  = time.Second            // until a client is asked again to look, or to open
 	giveEvery = 20 * time.Millisecond  // between two splits of one session
 	giveWait  = 500 * time.Millisecond // until a session that gave nothing is asked again
@@ -152,7 +153,17 @@ func (j *job) gather() {
 		return
 	}
 	if j.ledger.Sights == nil {
-		j.ledger.Sights = best(seen)
+		sights := best(seen)
+		if i := slices.IndexFunc(sights, func(s walk.Sight) bool { return s.Err != "" || s.Dir && s.Empty }); i >= 0 {
+			// It may be a mount that is missing, and others may have it.
+			what := fmt.Sprintf("%s: %s", j.spec.Roots[i], cmp.Or(sights[i].Err, "empty to all clients that are there"))
+			if time.Since(j.began) < emptyTime {
+				j.wait(what + ": others may see more")
+				return
+			}
+			j.event("warn", "%s", what)
+		}
+		j.ledger.Sights = sights
 	}
 	j.ledger.Phase = ledger.Running
 	if j.ledger.Started.IsZero() {
@@ -249,6 +260,10 @@ func (j *job) differs(seen *wire.Seen) string {
 		}
 		got, root := seen.Sights[i], string(j.spec.Roots[i])
 		if got.Inode == want.Inode && got.Type == want.Type && got.Dir == want.Dir && (got.Err == "") == (want.Err == "") {
+			if got.Empty && !want.Empty && got.Err == "" {
+				// The roots of different file systems often have the same inode.
+				return root + " is empty there"
+			}
 			continue
 		}
 		if want.Dir && want.Empty && got.Dir && !got.Empty {
@@ -273,6 +288,9 @@ func (j *job) judge() {
 	var errs int64
 	for r := range l.All() {
 		errs += r.Totals.Errors
+		if l.Members[r.Session].Run != l.Resumed {
+			continue // of before the job was resumed
+		}
 		switch {
 		case r.Fatal != "":
 			j.stop("failed", r.Fatal)
@@ -282,7 +300,7 @@ func (j *job) judge() {
 			return
 		}
 	}
-	if j.spec.MaxErrors > 0 && errs >= j.spec.MaxErrors {
+	if j.spec.MaxErrors > 0 && errs-l.Forgiven >= j.spec.MaxErrors {
 		j.stop("stopped", fmt.Sprintf("ended after %d errors", j.spec.MaxErrors))
 		return
 	}

@@ -39,6 +39,8 @@ type job struct {
 	changed bool      // there are news
 	records bool      // there are new records to judge by
 	failing string    // why the state could not be written
+	doubt   string    // why what is known makes no sense
+	lost    bool      // the table is gone
 
 	shown struct {
 		sync.Mutex
@@ -153,7 +155,7 @@ func (j *job) load(ctx context.Context) error {
 	for _, v := range values {
 		r := new(ledger.Record)
 		if err := ledger.Decode(v.Data, r); err != nil {
-			return fmt.Errorf("%s: %w", v.Key, err)
+			return fmt.Errorf("the record %s is %w: %w", v.Key, errCorrupt, err)
 		}
 		records = append(records, r)
 		revs[r.Session] = v.Rev
@@ -196,6 +198,9 @@ func (j *job) run(ctx context.Context) {
 			if a := j.fold(e); a != nil {
 				answers = append(answers, a)
 			}
+		}
+		if j.doubt != "" {
+			j.verify(ctx)
 		}
 		if j.ledger.Phase != ledger.Ended || j.ledger.Dirty() {
 			j.decide(ctx)
@@ -247,6 +252,7 @@ func (j *job) watch(ctx context.Context) {
 func (j *job) fold(e event) func() {
 	switch {
 	case e.gone != nil:
+		j.lost = true
 		j.failed("the engine lost the job: " + e.gone.Error())
 	case e.record != nil:
 		j.record(e.record)
@@ -275,7 +281,7 @@ func (j *job) fold(e event) func() {
 func (j *job) record(v *bus.Value) {
 	r := new(ledger.Record)
 	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key {
-		j.s.log.Warn("record not understood", "job", j.spec.Job, "key", v.Key, "err", err)
+		j.doubt = fmt.Sprintf("the record %s is not one: %v", v.Key, err)
 		return
 	}
 	j.ledger.Apply(r)
@@ -302,9 +308,33 @@ func (j *job) record(v *bus.Value) {
 		p.rev = v.Rev
 	}
 	if why := j.ledger.Broken(); why != "" {
-		j.failed("the records contradict each other: " + why)
+		j.doubt = "the records contradict each other: " + why
 	}
 }
+
+// verify is called when what is known of the job makes no sense: perhaps it is out
+// of date, because another server went on with it.
+func (j *job) verify(ctx context.Context) {
+	why := j.doubt
+	j.doubt = ""
+	err := j.load(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, errCorrupt):
+		why = err.Error()
+	case err != nil:
+		j.doubt = why
+		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		pause(ctx, time.Second)
+		return
+	case j.ledger.Broken() == "":
+		return
+	}
+	j.failed(why)
+}
+
+// errCorrupt is the error of a value that nobody of us wrote.
+var errCorrupt = errors.New("corrupt")
 
 // heard takes in a beat of a client.
 func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
@@ -357,8 +387,8 @@ func (j *job) event(level string, text string, args ...any) {
 // write writes the state. False: somebody else did, or it could not be written;
 // what was decided is void then, or will be written later.
 func (j *job) write(ctx context.Context) bool {
-	if j.failing == gone {
-		return true
+	if j.lost {
+		return true // who asks is told at least
 	}
 	data := ledger.Encode(j.ledger.Snapshot())
 	putCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -381,6 +411,7 @@ func (j *job) write(ctx context.Context) bool {
 		}
 		return false
 	case errors.Is(err, bus.ErrNoTable):
+		j.lost = true
 		j.failed("the engine lost the job: " + err.Error())
 		return true
 	}
@@ -401,9 +432,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// gone is failing when there is no table to write to.
-const gone = "the table is gone"
-
 // failed ends the job at once: nothing that is known of it can be trusted.
 func (j *job) failed(why string) {
 	if j.ledger.Phase == ledger.Ended && j.ledger.Verdict.State == "failed" {
@@ -413,7 +441,6 @@ func (j *job) failed(why string) {
 	j.ledger.Verdict = ledger.Verdict{State: "failed", Reason: why}
 	j.ledger.Finished = time.Now()
 	j.ledger.Touch()
-	j.failing = gone
 	j.event("warn", "job failed: %s", why)
 }
 
@@ -446,11 +473,15 @@ func (j *job) command(kind string) error {
 			return fmt.Errorf("job %s is %s", j.spec.Job, l.Phase)
 		case l.Done():
 			return fmt.Errorf("job %s has nothing left to do: %s", j.spec.Job, l.Verdict.State)
-		case j.failing == gone:
+		case j.lost:
 			return fmt.Errorf("job %s can not be resumed: %s", j.spec.Job, l.Verdict.Reason)
 		}
 		l.Phase, l.Verdict = ledger.Waiting, ledger.Verdict{}
 		l.Resumed++
+		l.Forgiven = 0
+		for r := range l.All() {
+			l.Forgiven += r.Totals.Errors
+		}
 		l.Touch()
 		j.event("info", "job resumed")
 	}

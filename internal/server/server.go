@@ -207,11 +207,17 @@ func (s *server) adopt(c ledger.ClientID, p wire.Pulse) {
 
 // hello takes in a client.
 func (s *server) hello(_ context.Context, m bus.Msg) {
-	var h wire.Hello
-	if ledger.Decode(m.Data, &h) != nil || m.Reply == nil {
+	if m.Reply == nil {
 		return
 	}
-	s.know(h)
+	var h wire.Hello
+	if err := ledger.Decode(m.Data, &h); err != nil {
+		s.log.Warn("somebody who wants to join is not understood", "err", err)
+	} else {
+		s.know(h)
+	}
+	// Also for those that are of another version: they do not understand it, and
+	// say so.
 	_ = m.Reply(ledger.Encode(wire.Welcome{Server: s.id, Every: beatEvery}))
 }
 

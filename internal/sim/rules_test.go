@@ -80,10 +80,13 @@ type expected struct {
 	r      *rules
 	t      *tree
 	path   []byte
+	fate   map[string]string // of directories: "failed" or "vanished", instead of being entered
 }
 
-func expect(t *tree, r *rules) *expected {
-	x := &expected{t: t, r: r}
+func expect(t *tree, r *rules) *expected { return expectWith(t, r, nil) }
+
+func expectWith(t *tree, r *rules, fate map[string]string) *expected {
+	x := &expected{t: t, r: r, fate: fate}
 	for i, size := range t.roots {
 		x.path = append(x.path[:0], t.rootName(i)...)
 		if size == 0 {
@@ -100,7 +103,10 @@ func (x *expected) dir(n node) {
 	h := hashOf(string(x.path))
 	x.work++
 	switch {
-	case x.r.closed(string(x.path)):
+	case x.fate[string(x.path)] == "vanished":
+		x.totals.VanishedDirs++
+		return
+	case x.fate[string(x.path)] == "failed", x.r.closed(string(x.path)):
 		x.totals.FailedDirs++
 		x.fail(h)
 		return

@@ -239,6 +239,7 @@ func (w *world) end() {
 		<-p.ended
 	}
 	w.engine.Close()
+	time.Sleep(time.Minute) // for walks that were abandoned, which nobody waits for
 }
 
 // inBubble runs a world in time of its own.

@@ -34,6 +34,10 @@ type Options struct {
 	User, Password string
 	Token          string
 	CredsFile      string
+	// Login, when set, is asked for the user and the password whenever a
+	// connection is made, instead of those above: an engine that was away may be
+	// back with others.
+	Login func() (user, password string)
 	// InProcess is a server of this process, instead of URL.
 	InProcess nats.InProcessConnProvider
 	// Name of this connection, for those who look at the engine.
@@ -130,6 +134,8 @@ func (b *Bus) options(ctx context.Context) []nats.Option {
 		opts[len(opts)-1] = nats.SetCustomDialer(dialer{ctx, b.life})
 	}
 	switch {
+	case o.Login != nil:
+		opts = append(opts, nats.UserInfoHandler(o.Login))
 	case o.User != "":
 		opts = append(opts, nats.UserInfo(o.User, o.Password))
 	case o.Token != "":
