@@ -6,7 +6,7 @@ CONCURRENT = . ./walk ./cli ./internal/rawdir ./internal/faultfs
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
-.PHONY: help build test test-all race lint cross bench bench-cluster licenses
+.PHONY: help build test test-all chaos race sim scale lint cross bench bench-cluster licenses
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -15,18 +15,30 @@ build: ## build bin/hydra
 	go build -trimpath -o bin/ ./cmd/hydra
 
 test: ## run the tests; as root, install first what only they need
-	script/test-deps.sh find umount chromium
+	script/test-deps.sh find umount chromium ip unshare
 	go test ./...
 	cd bench && go test ./...
 
 test-all: ## run also the tests that take long
-	script/test-deps.sh find umount chromium soffice
+	script/test-deps.sh find umount chromium soffice ip unshare
 	HYDRA_TEST_ALL=1 go test -count=1 -timeout=60m ./...
 	cd bench && HYDRA_TEST_ALL=1 go test -count=1 -timeout=60m ./...
+
+chaos: ## kill, freeze and cut off the processes of clusters for an hour; prints seeds
+	script/test-deps.sh ip mount unshare
+	HYDRA_TEST_ALL=1 go test -count=1 -v -timeout=180m ./internal/chaos
 
 race: ## run the tests of what is concurrent with the race detector
 	script/test-deps.sh cc
 	CGO_ENABLED=1 go test -race -short $(CONCURRENT)
+
+SIM_TIME = 10m
+
+sim: ## run simulated worlds for SIM_TIME; SIM_FIRST is the first seed
+	HYDRA_SIM_TIME=$(SIM_TIME) HYDRA_SIM_FIRST=$(SIM_FIRST) go test -count=1 -v -timeout=0 -run 'Whatever|ManyClients|Noticed' ./internal/sim
+
+scale: ## measure how many clients are of use, in simulation; writes scale.csv
+	HYDRA_TEST_SCALE=1 HYDRA_SCALE_CSV=$(CURDIR)/scale.csv go test -count=1 -v -timeout=0 -run TestScale ./internal/sim
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due:"; echo "$$unformatted"; exit 1; fi

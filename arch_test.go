@@ -64,6 +64,7 @@ var layers = []layer{
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
 	{"internal/chaos", "", ""},
+	{"internal/sim", "", ""}, // tests only
 	{"script/licenses", "", ""},
 }
 

@@ -123,7 +123,7 @@ func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, 
 		Options: *o, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
 	})
 	if err != nil && ctx.Err() != nil {
-		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, s.Address())
+		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, c.as(s.Address()))
 	}
 	if err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra
 	}
 	signal := context.Cause(ctx)
 	if !c.cancelOnExit {
-		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), s.Address())
+		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), c.as(s.Address()))
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := job.Cancel(ctx); err != nil {
@@ -160,10 +160,18 @@ func (c *call) events(s *hydra.Server) func(hydra.JobEvent) {
 	return func(e hydra.JobEvent) {
 		text := e.Text
 		if strings.HasSuffix(text, noClient) {
-			text += fmt.Sprintf(": start one with `%s client %s`", c.name, s.Address())
+			text += fmt.Sprintf(": start one with `%s client %s`", c.name, c.as(s.Address()))
 		}
 		c.say(text)
 	}
+}
+
+// as is an address for a command line, with the credential that it needs.
+func (c *call) as(address string) string {
+	if c.creds != "" {
+		return shellWord(address) + " --creds " + shellWord(c.creds)
+	}
+	return shellWord(address)
 }
 
 // say says what happens, unless only the result is wanted.
@@ -181,7 +189,7 @@ func (c *call) again(doc hydra.Document) string {
 	}
 	again := c.name + " job resume " + doc.Common().Job
 	if c.server != "" {
-		again += " --server " + shellWord(c.server)
+		again += " --server " + c.as(c.server)
 	}
 	return again
 }

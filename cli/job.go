@@ -11,6 +11,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -166,6 +167,7 @@ type jobJSON struct {
 	Job        string      `json:"job"`
 	App        string      `json:"app"`
 	Paths      []string    `json:"paths"`
+	PathsB64   [][]byte    `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
 	Priority   int         `json:"priority"`
 	Phase      string      `json:"phase"`
 	State      hydra.State `json:"state,omitempty"`
@@ -197,8 +199,14 @@ func jobOf(j *hydra.JobStatus) jobJSON {
 		Submitted: at(j.Submitted), Started: at(j.Started), Finished: at(j.Finished), Clients: j.Clients, Workers: p.Workers,
 		Entries: p.Entries, DoneDirs: p.DirsDone, QueuedDirs: p.DirsQueued, Bytes: p.Bytes, Errors: p.Errors,
 	}
+	exact := true
 	for _, path := range j.Paths {
-		doc.Paths = append(doc.Paths, strings.ToValidUTF8(path, "\uFFFD"))
+		p := stats.PathOf(path)
+		doc.Paths, doc.PathsB64 = append(doc.Paths, p.Printable), append(doc.PathsB64, []byte(path))
+		exact = exact && p.Bytes == nil
+	}
+	if exact {
+		doc.PathsB64 = nil
 	}
 	return doc
 }

@@ -68,6 +68,10 @@ func TestALineOfProgressTellsAll(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
+	s.Clients, s.Workers, s.Waits = 2, 3, "1 of 2 clients"
+	if got, want := s.text(), "  3 workers on 2 clients  2 errors  waiting: 1 of 2 clients"; !strings.HasSuffix(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
 	s.Errors, s.Bytes, s.elapsed = 0, 0, 59*time.Second
 	if got := s.text(); strings.Contains(got, "error") || strings.Contains(got, "GiB") || !strings.Contains(got, " 0:59 ") {
 		t.Errorf("got %q", got)

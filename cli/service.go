@@ -87,7 +87,7 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 			at, jobs := shellWord(address), "in the directory "+printable(o.StateDir)
 			if own.nats != "" {
 				// What runs there is not ours: its address is a URL.
-				at, jobs = shellWord(own.nats), "in the NATS at "+printable(own.nats)
+				at, jobs = c.as(own.nats), "in the NATS at "+printable(own.nats)
 			}
 			fmt.Fprintf(c.stdout, "%s %s is ready at %s\n\nTo join with a client:   %s client %s\n", c.name, cmd.Name(), address, c.name, at)
 			for _, app := range c.apps[:min(1, len(c.apps))] {

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/hydrawalk/hydra"
 	"pgregory.net/rapid"
 )
 
@@ -59,5 +62,45 @@ func TestHelpFitsItsWidth(t *testing.T) {
 		if len(line) > 30 || len(line) < 20 {
 			t.Errorf("%d columns: %q", len(line), line)
 		}
+	}
+}
+
+// told is a result of which only the outcome matters.
+type told struct {
+	hydra.Document
+	outcome hydra.Outcome
+}
+
+func (d *told) Common() *hydra.Outcome { return &d.outcome }
+
+func (d *told) WriteText(w io.Writer) error {
+	_, err := io.WriteString(w, "numbers\n")
+	return err
+}
+
+func TestAResultOfManyMachinesSaysWhoMadeItAndHowItGoesOn(t *testing.T) {
+	began := time.Now()
+	d := &told{outcome: hydra.Outcome{
+		App: "audit", State: hydra.Cancelled, Reason: "cancelled by a user", Paths: []string{"/data"}, Clients: 2, Workers: 9,
+		Started: began, Finished: began.Add(2 * time.Second), Refused: []string{"c1 (host\a): /data: no such file or directory"},
+	}}
+	d.outcome.Walked.QueuedDirs = 1
+	var b strings.Builder
+	if err := writeText(&b, d, false, "hydra job resume J"); err != nil {
+		t.Fatal(err)
+	}
+	const want = `audit  NOT COMPLETE in 2.0 s with 9 workers on 2 clients
+  /data
+
+numbers
+
+1 client took no part:
+  "c1 (host\a): /data: no such file or directory"
+
+NOT COMPLETE: cancelled by a user, 1 directory still waiting
+The numbers cover what was done until then.
+It goes on with ` + "`hydra job resume J`.\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }

@@ -9,7 +9,9 @@ package() {
 	case $1 in
 	cc) echo gcc libc6-dev ;;
 	find) echo findutils ;;
-	umount) echo mount ;;
+	mount | umount) echo mount ;;
+	ip) echo iproute2 ;;
+	unshare) echo util-linux ;;
 	make) echo make ;;
 	chromium) echo chromium fonts-dejavu-core ;;
 	soffice) echo libreoffice-calc ;;

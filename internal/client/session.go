@@ -413,7 +413,8 @@ func (s *session) act(ctx context.Context) {
 	}
 	every := min(max(minCommit, 100*w.cost), maxCommit)
 	late := w.changed && time.Since(w.cutAt) >= every // however much careful work waits
-	if !late && s.nextCareful(ctx, load) {
+	asked := w.give > 0 && load.Pending > 0 && time.Since(w.tookAt) >= giveAgain
+	if !late && !asked && s.nextCareful(ctx, load) {
 		return
 	}
 	due := false
@@ -430,7 +431,7 @@ func (s *session) act(ctx context.Context) {
 	switch {
 	case due, late:
 		s.cut(ctx, !dry)
-	case w.give > 0 && !dry && time.Since(w.tookAt) >= giveAgain:
+	case asked:
 		w.tookAt = time.Now()
 		s.take()
 	case dry && w.changed:

@@ -53,7 +53,7 @@ func (j *job) bury(ctx context.Context) {
 	alive := j.s.alive()
 	for id, p := range j.peers {
 		_, lives := alive[p.client]
-		if lives && time.Since(p.heard) < pulseTime || !lives && !j.s.settled() {
+		if lives && j.s.silent(p.heard) < pulseTime || !lives && !j.s.settled() {
 			continue
 		}
 		r := j.ledger.Record(id)

@@ -79,7 +79,6 @@ type event struct {
 	left   ledger.ClientID
 	seen   *wire.Seen
 	ask    *asked
-	back   bool // the engine was out of reach
 }
 
 type asked struct {
@@ -262,10 +261,6 @@ func (j *job) fold(e event) func() {
 		j.changed = true
 	case e.left != "":
 		j.left(e.left)
-	case e.back:
-		for _, p := range j.peers {
-			p.heard = time.Now()
-		}
 	case e.seen != nil:
 		j.seen[e.seen.Client] = e.seen
 		delete(j.asked, e.seen.Client)

@@ -27,6 +27,7 @@ import (
 const (
 	beatEvery = 500 * time.Millisecond // what clients are told
 	lostAfter = 4 * time.Second        // without a beat a client is lost
+	deafAfter = time.Second            // without an echo it is we who hear nothing
 	tickEvery = 100 * time.Millisecond
 	newsEvery = time.Second
 	askTime   = 10 * time.Second // to answer a command
@@ -63,7 +64,8 @@ type server struct {
 	clients map[ledger.ClientID]*client
 	jobs    map[string]*job
 	adopted map[string]bool // jobs that are being looked for: see adopt
-	started time.Time
+	started time.Time       // since when silence of others means something
+	echo    time.Time       // when we heard ourselves
 
 	life context.Context // of the server: jobs live as long
 	wg   sync.WaitGroup
@@ -83,11 +85,13 @@ func (s *server) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
 	defer cancel()
-	s.life, s.started = ctx, time.Now()
+	s.life, s.started, s.echo = ctx, time.Now(), time.Now()
 	for subject, f := range map[string]func(context.Context, bus.Msg){
 		wire.SubjectHello: s.hello,
 		wire.SubjectBeat:  s.heard,
 		wire.SubjectSight: s.saw,
+
+		wire.SubjectEcho(s.id): func(context.Context, bus.Msg) { s.echoed() },
 	} {
 		sub, err := s.o.Bus.Subscribe(subject, func(m bus.Msg) { f(ctx, m) })
 		if err != nil {
@@ -119,13 +123,16 @@ func (s *server) run(ctx context.Context) error {
 			now, changed = s.o.Bus.Connected()
 			if now && !connected {
 				s.log.Info("the engine is back")
+				s.mu.Lock()
 				s.forgive()
+				s.mu.Unlock()
 			} else if connected && !now {
 				s.log.Warn("the engine is out of reach")
 			}
 			connected = now
 		case <-tick.C:
 			if connected {
+				_ = s.o.Bus.Publish(wire.SubjectEcho(s.id), nil)
 				s.lose()
 			}
 		}
@@ -324,6 +331,10 @@ func (s *server) order(to ledger.ClientID, o wire.Order) {
 // lose finds clients that are not heard of any more.
 func (s *server) lose() {
 	s.mu.Lock()
+	if s.deaf() {
+		s.mu.Unlock()
+		return
+	}
 	var lost []*client
 	for id, c := range s.clients {
 		if time.Since(c.beat) > lostAfter {
@@ -341,18 +352,40 @@ func (s *server) lose() {
 	}
 }
 
-// forgive gives all clients time to come back: the engine was away, not they.
+// forgive gives all clients time to come back: the engine was away, not they. mu
+// is held.
 func (s *server) forgive() {
-	s.mu.Lock()
 	for _, c := range s.clients {
 		c.beat = time.Now()
 	}
 	s.started = time.Now()
-	jobs := s.list()
-	s.mu.Unlock()
-	for _, j := range jobs {
-		j.send(event{back: true})
+}
+
+// echoed is called when we hear ourselves. If that was long ago, for this process
+// or the engine stood still, others could not be heard either.
+func (s *server) echoed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf() {
+		s.forgive()
 	}
+	s.echo = time.Now()
+}
+
+// deaf says that we do not hear even ourselves; mu is held.
+func (s *server) deaf() bool { return time.Since(s.echo) > deafAfter }
+
+// silent is how long somebody has not been heard of who could have been.
+func (s *server) silent(heard time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.deaf():
+		return 0
+	case heard.Before(s.started):
+		heard = s.started
+	}
+	return time.Since(heard)
 }
 
 // alive are the clients that are there, by name.
@@ -367,8 +400,4 @@ func (s *server) alive() map[ledger.ClientID]wire.Hello {
 }
 
 // settled says that the server has been there long enough to know who is alive.
-func (s *server) settled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Since(s.started) > lostAfter
-}
+func (s *server) settled() bool { return s.silent(time.Time{}) > lostAfter }

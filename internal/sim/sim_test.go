@@ -47,6 +47,8 @@ func TestEachFileIsCountedOnceWhateverFails(t *testing.T) {
 		s := makeSettings(seed)
 		if out != nil {
 			fmt.Fprintln(out, s)
+		} else if os.Getenv("HYDRA_SIM_TIME") != "" {
+			fmt.Printf("world %d\n", seed) // a crash would not tell
 		}
 		if err := inBubble(t, s, out, (*world).live); err != nil {
 			t.Errorf("%v\n%s\nrun it again with -run '^%s$' -seed=%d", err, s, "TestEachFileIsCountedOnceWhateverFails", seed)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/bus/membus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
@@ -24,8 +25,9 @@ type world struct {
 	r      *rand.Rand
 	tree   *tree
 	want   *expected
-	engine *membus.Engine
-	own    *membus.Handle // of who looks on
+	engine *membus.Engine // nil: see newWorldOn
+	open   func() handle
+	own    handle // of who looks on
 	log    *slog.Logger
 	began  time.Time
 
@@ -40,14 +42,33 @@ type world struct {
 // process is a server or a client.
 type process struct {
 	name   string
-	h      *membus.Handle
+	h      handle
 	cancel context.CancelFunc
 	ended  chan struct{}
 	gone   bool // killed, or told to end
 }
 
+// handle is a connection to the engine that something can happen to.
+type handle interface {
+	bus.Bus
+	Kill()
+	Cut()
+	Heal()
+	Freeze()
+	Thaw()
+}
+
 func newWorld(s settings, out io.Writer) *world {
+	engine := membus.New(rand.New(rand.NewPCG(s.Seed, 2)))
+	w := newWorldOn(s, out, func() handle { return engine.Open() })
+	w.engine = engine
+	return w
+}
+
+// newWorldOn makes a world with another engine, whose connections open makes.
+func newWorldOn(s settings, out io.Writer, open func() handle) *world {
 	w := &world{
+		open:     open,
 		settings: s,
 		r:        rand.New(rand.NewPCG(s.Seed, 1)),
 		tree:     s.tree(),
@@ -58,8 +79,7 @@ func newWorld(s settings, out io.Writer) *world {
 	if out != nil {
 		w.log = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	w.engine = membus.New(rand.New(rand.NewPCG(s.Seed, 2)))
-	w.own = w.engine.Open()
+	w.own = open()
 	w.want = expect(w.tree, &w.Rules)
 	return w
 }
@@ -67,7 +87,7 @@ func newWorld(s settings, out io.Writer) *world {
 // start runs f as a process until it is killed or drained.
 func (w *world) start(name string, f func(context.Context, *process) error) *process {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &process{name: name, h: w.engine.Open(), cancel: cancel, ended: make(chan struct{})}
+	p := &process{name: name, h: w.open(), cancel: cancel, ended: make(chan struct{})}
 	w.all = append(w.all, p)
 	w.log.Info("START", "process", name)
 	go func() {
@@ -238,7 +258,9 @@ func (w *world) end() {
 	for _, p := range w.all {
 		<-p.ended
 	}
-	w.engine.Close()
+	if w.own.Kill(); w.engine != nil {
+		w.engine.Close()
+	}
 	time.Sleep(time.Minute) // for walks that were abandoned, which nobody waits for
 }
 

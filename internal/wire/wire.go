@@ -20,10 +20,14 @@ const (
 	SubjectAsk   = "hydra.ask"    // command to server, a request: Ask, answered by Answer
 	subjectOrder = "hydra.order." // server to one client: Order
 	subjectNews  = "hydra.news."  // server to whoever watches a job: Status
+	subjectEcho  = "hydra.echo."  // server to itself: nothing
 )
 
 // SubjectOrder is where a client listens.
 func SubjectOrder(c ledger.ClientID) string { return subjectOrder + string(c) }
+
+// SubjectEcho is where a server listens to itself.
+func SubjectEcho(server string) string { return subjectEcho + server }
 
 // SubjectNews is where the news of a job are told.
 func SubjectNews(job string) string { return subjectNews + job }

@@ -56,6 +56,7 @@ func (b *bench) cluster(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 
+	quiet()
 	sizes := []int{2, 4}
 	alone, shared := make([][]trial, len(sizes)), make([][]trial, len(sizes))
 	result := ""
@@ -82,9 +83,13 @@ func (b *bench) cluster(ctx context.Context) error {
 					return fmt.Errorf("results differ:\n%s", difference(result, t.result))
 				}
 			}
+			name := "warm-up"
 			if round >= 0 {
+				name = fmt.Sprintf("round %d", round+1)
 				alone[i], shared[i] = append(alone[i], one), append(shared[i], many)
 			}
+			fmt.Fprintf(os.Stderr, "\r\x1b[K%s, %s: job x %.3f, command x %.3f, CPU x %.3f\n", name, plural(n, "client"),
+				many.job/one.job, many.wall.Seconds()/one.wall.Seconds(), many.all().Seconds()/one.all().Seconds())
 		}
 	}
 	fmt.Fprint(os.Stderr, "\r\x1b[K")
@@ -97,6 +102,18 @@ func (b *bench) cluster(ctx context.Context) error {
 	fmt.Fprintln(b.out)
 	b.clusterDetails(sizes, shared, &m)
 	return b.tiny(ctx, dir)
+}
+
+// quiet warns if others use the machine.
+func quiet() {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return
+	}
+	var load float64
+	if _, err := fmt.Sscan(string(text), &load); err == nil && load > 0.5 {
+		fmt.Fprintf(os.Stderr, "the machine is not quiet: there was a load of %.1f in the last minute\n", load)
+	}
 }
 
 // auditOnce audits a tree by one command.
