@@ -117,13 +117,20 @@ func (l *errorLog) keep(item ErrorItem) {
 
 // absorb adds the errors of another log to this one.
 func (l *errorLog) absorb(o *errorLog) {
-	s := sumOf{Errors: o.smallest, Counts: o.counts, Total: o.total}
-	for root, bad := range o.roots {
+	s := o.sum()
+	l.take(&s)
+}
+
+// sum is what is written of the log.
+func (l *errorLog) sum() sumOf {
+	s := sumOf{Errors: l.smallest, Counts: l.counts, Total: l.total}
+	for root, bad := range l.roots {
 		if bad {
 			s.BadRoots = append(s.BadRoots, root)
 		}
 	}
-	l.take(&s)
+	slices.Sort(s.BadRoots)
+	return s
 }
 
 // take adds the errors that a session counted.

@@ -71,11 +71,13 @@ func (s *Server) Close() error { return s.bus.Close() }
 
 // Job is a job of a server.
 type Job struct {
-	s    *Server
-	id   string
-	app  distributed
-	o    *JobOptions
-	seen uint64 // the last event that was told
+	s   *Server
+	id  string
+	app distributed
+	o   *JobOptions
+
+	seen   uint64 // the last event that was told
+	seenAt time.Time
 }
 
 // JobStatus says how a job does.
@@ -100,13 +102,13 @@ type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
 	client(log *slog.Logger) client.App
-	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error)
+	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
 func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
 
-func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (Document, error) {
-	result, err := a.collect(ctx, spec, l, o, sum)
+func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
+	result, err := a.collect(ctx, spec, l, o, sums)
 	if result == nil {
 		return nil, err
 	}
@@ -463,8 +465,9 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 // follow shows how the job does.
 func (j *Job) follow(st *wire.Status) {
 	for _, e := range st.Events {
-		if e.N > j.seen {
-			j.seen = e.N
+		// A server that was started again counts from the beginning.
+		if e.N > j.seen || e.At.After(j.seenAt) {
+			j.seen, j.seenAt = e.N, e.At
 			j.tell(JobEvent{e.At, e.Text})
 		}
 	}
@@ -534,11 +537,18 @@ func readResult(ctx context.Context, table bus.Table, app distributed, o *Option
 		}
 	}
 	l := ledger.NewJob(state, records)
-	return app.document(ctx, spec, l, o, func(r *ledger.Record) ([]byte, error) {
-		if r.DataKey == "" {
-			return r.Data, nil
+	return app.document(ctx, spec, l, o, func(r *ledger.Record) ([][]byte, error) {
+		var parts [][]byte
+		if r.Data != nil {
+			parts = append(parts, r.Data)
 		}
-		v, err := table.Get(ctx, r.DataKey)
-		return v.Data, err
+		for _, key := range r.DataKeys {
+			v, err := table.Get(ctx, key)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, v.Data)
+		}
+		return parts, nil
 	})
 }

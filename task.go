@@ -222,7 +222,7 @@ type sumOf struct {
 }
 
 // Sum implements the client's Task.
-func (t *task[C, S]) Sum(epoch uint64) (sum, lines []byte, err error) {
+func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error) {
 	t.mu.Lock()
 	c := t.epochs[epoch%2]
 	t.epochs[epoch%2] = nil
@@ -234,22 +234,22 @@ func (t *task[C, S]) Sum(epoch uint64) (sum, lines []byte, err error) {
 		t.sum.errors.absorb(c.errors)
 		lines = c.lines.Bytes()
 	}
-	s := sumOf{Errors: t.sum.errors.smallest, Counts: t.sum.errors.counts, Total: t.sum.errors.total}
-	for root, bad := range t.sum.errors.roots {
-		if bad {
-			s.BadRoots = append(s.BadRoots, root)
-		}
+	if whole {
+		c = t.sum
 	}
-	slices.Sort(s.BadRoots)
-	if s.Stats, err = compact(t.sum.stats); err != nil {
+	if c == nil {
+		return nil, nil, nil
+	}
+	s := c.errors.sum()
+	if s.Stats, err = compact(c.stats); err != nil {
 		return nil, nil, fmt.Errorf("write the statistics: %w", err)
 	}
 	return ledger.Encode(s), lines, nil
 }
 
-// collect makes the result of a job of what its sessions counted. sum gets what
-// belongs to a record.
-func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sum func(*ledger.Record) ([]byte, error)) (*Result[S], error) {
+// collect makes the result of a job of what its sessions counted. sums gets what
+// belongs to a record, in parts.
+func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
 	settings := a.Settings // with what only this command knows: how reports are written
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
 		return nil, err
@@ -269,25 +269,24 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 		if r.Totals.Entries() > 0 {
 			clients[r.Client] = max(clients[r.Client], r.Totals.Workers)
 		}
-		data, err := sum(r)
+		parts, err := sums(r)
 		if err != nil {
 			return nil, err
 		}
-		if data == nil {
-			continue // it ended before it counted anything
+		for _, data := range parts {
+			var s sumOf
+			if err := ledger.Decode(data, &s); err != nil {
+				return nil, fmt.Errorf("what session %s counted: %w", r.Session, err)
+			}
+			part := a.newStats(settings)
+			if err := json.Unmarshal(s.Stats, part); err != nil {
+				return nil, fmt.Errorf("the statistics of session %s: %w", r.Session, err)
+			}
+			if err := stats.Merge(result.Stats, part); err != nil {
+				return nil, fmt.Errorf("merge the statistics: %w", err)
+			}
+			errs.take(&s)
 		}
-		var s sumOf
-		if err := ledger.Decode(data, &s); err != nil {
-			return nil, fmt.Errorf("what session %s counted: %w", r.Session, err)
-		}
-		part := a.newStats(settings)
-		if err := json.Unmarshal(s.Stats, part); err != nil {
-			return nil, fmt.Errorf("the statistics of session %s: %w", r.Session, err)
-		}
-		if err := stats.Merge(result.Stats, part); err != nil {
-			return nil, fmt.Errorf("merge the statistics: %w", err)
-		}
-		errs.take(&s)
 	}
 	for _, n := range clients {
 		t.Workers += n

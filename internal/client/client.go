@@ -40,10 +40,11 @@ type Task interface {
 	// Cut adds what a worker counted since its last cut to an epoch. It is called
 	// on the worker's goroutine, after its handler's Flush.
 	Cut(worker int, epoch uint64) error
-	// Sum ends an epoch that all workers have cut, and returns what was counted
-	// since the session began, and the lines of the list of errors that are new,
-	// nil if there are none or they are not wanted.
-	Sum(epoch uint64) (sum, errors []byte, err error)
+	// Sum ends an epoch that all workers have cut. It returns what was counted in
+	// it, nil if that is nothing, or all since the session began if whole is set;
+	// and the lines of the list of errors that are new, nil if there are none or
+	// they are not wanted.
+	Sum(epoch uint64, whole bool) (sum, errors []byte, err error)
 }
 
 // Options of a client.

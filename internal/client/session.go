@@ -60,6 +60,8 @@ type owned struct {
 	rev     uint64
 	written *ledger.Record // what stands in the table
 	sumKeys []string       // of sums that no record names any more
+	// Bytes of the last sum that was whole, and of the parts after it.
+	wholeBytes, moreBytes int
 
 	busy     bool // a cut or a write is under way
 	writing  bool // it is a write
@@ -82,6 +84,7 @@ type owned struct {
 
 type cutDone struct {
 	cut     *walk.Cut
+	whole   bool // sum is that of the session
 	sum     []byte
 	errors  []byte
 	err     error
@@ -513,6 +516,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 	w := &s.owned
 	w.busy, w.cutAt, w.changed = true, time.Now(), more
 	began := make(chan struct{})
+	whole := w.wantsWhole()
 	w.ledger.Begin()
 	s.wg.Go(func() {
 		begin := sync.OnceFunc(func() { close(began) })
@@ -522,9 +526,9 @@ func (s *session) cut(ctx context.Context, more bool) {
 			s.cuts <- cutDone{err: err}
 			return
 		}
-		d := cutDone{cut: cut}
+		d := cutDone{cut: cut, whole: whole}
 		summed := time.Now()
-		d.sum, d.errors, d.err = s.run.Sum(cut.Epoch)
+		d.sum, d.errors, d.err = s.run.Sum(cut.Epoch, whole)
 		d.took = time.Since(summed)
 		s.cuts <- d
 	})
@@ -536,6 +540,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 func (s *session) end(ctx context.Context) {
 	w := &s.owned
 	w.busy, w.ending = true, true
+	whole := w.wantsWhole()
 	// It waits for the workers, and one may hang in a system call: it is not
 	// waited for when the session ends.
 	go func() {
@@ -545,9 +550,9 @@ func (s *session) end(ctx context.Context) {
 			s.cuts <- cutDone{err: err, stopped: true}
 			return
 		}
-		d := cutDone{cut: cut, stopped: true, err: err}
+		d := cutDone{cut: cut, stopped: true, err: err, whole: whole}
 		var sumErr error
-		d.sum, d.errors, sumErr = s.run.Sum(cut.Epoch)
+		d.sum, d.errors, sumErr = s.run.Sum(cut.Epoch, whole)
 		if d.err == nil {
 			d.err = sumErr
 		}
@@ -558,6 +563,16 @@ func (s *session) end(ctx context.Context) {
 
 // largeSum is a sum that does not stand in the record, which is written more often.
 const largeSum = 8 << 10
+
+// mostParts is how many parts a sum has at most.
+const mostParts = 16
+
+// wantsWhole says that the next sum is to be that of the session. To write what was
+// counted since the last cut costs less, but parts grow in number.
+func (w *owned) wantsWhole() bool {
+	n := len(w.ledger.Last().DataKeys)
+	return n == 0 || n >= mostParts || w.moreBytes > 2*w.wholeBytes
+}
 
 // cutMade makes a record of a cut.
 func (s *session) cutMade(ctx context.Context, d cutDone) error {
@@ -584,9 +599,20 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 	}
 	var puts []put
 	n := w.ledger.Last().N + 1
-	if len(d.sum) > largeSum {
-		c.DataKey, c.Data = wire.KeySum(s.id, n), nil
-		puts = append(puts, put{c.DataKey, d.sum})
+	old := w.ledger.Last()
+	if !d.whole {
+		c.Data, c.DataKeys = nil, slices.Clip(old.DataKeys)
+	}
+	if large := len(d.sum) > largeSum; large || !d.whole && len(d.sum) > 0 {
+		key := wire.KeySum(s.id, n)
+		c.Data, c.DataKeys = nil, append(c.DataKeys, key)
+		puts = append(puts, put{key, d.sum})
+	}
+	if d.whole {
+		w.sumKeys = append(w.sumKeys, old.DataKeys...)
+		w.wholeBytes, w.moreBytes = len(d.sum), 0
+	} else {
+		w.moreBytes += len(d.sum)
 	}
 	if len(d.errors) > 0 {
 		part := uint32(len(w.errParts))
@@ -594,7 +620,6 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 		w.errParts = append(w.errParts[:part:part], part)
 		c.Errors = w.errParts
 	}
-	old := w.ledger.Last().DataKey
 	items := d.cut.Items
 	switch s.c.o.Bug {
 	case BugForgetChild:
@@ -602,7 +627,8 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 			items = items[1:]
 		}
 	case BugEarlyRecord:
-		c.Totals, c.Data, c.DataKey = w.ledger.Last().Totals, w.ledger.Last().Data, w.ledger.Last().DataKey
+		c.Totals, c.Data, c.DataKeys = old.Totals, old.Data, old.DataKeys
+		w.sumKeys = nil
 	case BugGiveUnwritten:
 		for _, b := range w.ledger.Last().Outs {
 			items = append(items, b.Items...)
@@ -613,9 +639,6 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 		r = w.ledger.Close(items, c)
 	} else {
 		r = w.ledger.Commit(items, c)
-	}
-	if old != "" && old != c.DataKey {
-		w.sumKeys = append(w.sumKeys, old)
 	}
 	s.write(ctx, r, puts...)
 	return nil

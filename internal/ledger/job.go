@@ -44,7 +44,7 @@ type Member struct {
 type Suspect struct {
 	Place
 	Deaths int // of clients that had named it
-	Alone  int // of those, how many worked on nothing else
+	Alone  int // of those, how many worked on nothing else, and got nowhere
 	Stalls []ClientID
 }
 
@@ -439,7 +439,11 @@ func (j *Job) mourn(r *Record) {
 		for _, place := range r.Named {
 			p := s.suspect(place)
 			p.Deaths++
-			if r.Alone && len(r.Named) == 1 {
+			switch {
+			case !r.Alone || len(r.Named) > 1:
+			case r.Moved:
+				p.Alone = 0 // a directory that takes long: clients died meanwhile
+			default:
 				p.Alone++
 			}
 		}

@@ -86,9 +86,11 @@ type Record struct {
 
 	// Named are directories that are entered only after this record was
 	// written: the suspects if the client dies. Alone says that nothing else was
-	// worked on, so that one of one is no suspect any more.
+	// worked on, so that one of one is no suspect any more. Moved says that more
+	// was counted since they were named: what does that is not what kills at once.
 	Named []Place
 	Alone bool
+	Moved bool
 
 	// Shared is what was counted in directories that others have parts of.
 	Shared map[string]walk.DirSum
@@ -98,9 +100,9 @@ type Record struct {
 	Fatal   string      // why the walk failed
 	Stalled []Stall     // with Abandoned
 
-	Data    []byte   // what the application counted; or, if it is large,
-	DataKey string   // where it is
-	Errors  []uint32 // parts of the list of errors that were written
+	Data     []byte   // what the application counted; or, if it is large,
+	DataKeys []string // where it is, in parts that are added up
+	Errors   []uint32 // parts of the list of errors that were written
 }
 
 // Session is the holder's side: it makes the records.
@@ -112,6 +114,7 @@ type Session struct {
 	last     Record
 	received uint64 // deliveries that were taken up
 	given    []Bag  // since the last cut began
+	named    int64  // entries that were counted when places were named
 	cut      struct {
 		in    uint64
 		given []Bag
@@ -196,15 +199,15 @@ func (s *Session) Begin() {
 
 // Counted is what a cut counted.
 type Counted struct {
-	Totals  walk.Totals
-	Shared  map[string]walk.DirSum
-	Data    []byte
-	DataKey string
-	Errors  []uint32
-	Stopped bool
-	Fatal   string
-	Named   []Place // those of the last record that may still be worked on
-	Alone   bool
+	Totals   walk.Totals
+	Shared   map[string]walk.DirSum
+	Data     []byte
+	DataKeys []string
+	Errors   []uint32
+	Stopped  bool
+	Fatal    string
+	Named    []Place // those of the last record that may still be worked on
+	Alone    bool
 }
 
 // Commit makes the record of the cut that was begun last: held is what remains.
@@ -220,15 +223,17 @@ func (s *Session) Commit(held []walk.Item, c Counted) Record {
 	s.cut.given = nil
 	c.Totals.FirstError = nil
 	r.Held, r.Totals, r.Shared, r.Stopped, r.Fatal = held, c.Totals, c.Shared, c.Stopped, c.Fatal
-	r.Data, r.DataKey, r.Errors = c.Data, c.DataKey, c.Errors
+	r.Data, r.DataKeys, r.Errors = c.Data, c.DataKeys, c.Errors
 	r.Named, r.Alone = c.Named, c.Alone
+	r.Moved = len(c.Named) > 0 && c.Totals.Entries() != s.named
 	return s.next()
 }
 
 // Name makes a record of what stood in the last one, and of the places that are
 // entered when it was written.
 func (s *Session) Name(named []Place, alone bool) Record {
-	s.last.Named, s.last.Alone = named, alone
+	s.last.Named, s.last.Alone, s.last.Moved = named, alone, false
+	s.named = s.last.Totals.Entries()
 	return s.next()
 }
 

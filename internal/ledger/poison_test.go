@@ -30,6 +30,14 @@ func dead(id SessionID, alone bool, named ...string) *Record {
 	return &f
 }
 
+// moved is the record of one that was lost with a directory in hand, of which it
+// had done a part.
+func moved(id SessionID, named string) *Record {
+	r := dead(id, true, named)
+	r.Moved = true
+	return r
+}
+
 func TestWhoWasAmongOthersIsNotCondemned(t *testing.T) {
 	for _, c := range []struct {
 		deaths []*Record
@@ -45,6 +53,10 @@ func TestWhoWasAmongOthersIsNotCondemned(t *testing.T) {
 		// Clients die for other reasons too.
 		{[]*Record{dead("1", false), dead("2", false), dead("3", true, "x"), dead("4", true, "x")}, ""},
 		{[]*Record{dead("1", false), dead("2", false), dead("3", true, "x"), dead("4", true, "x"), dead("5", true, "x")}, "x"},
+		// It takes longer than clients live.
+		{[]*Record{dead("1", false), dead("2", true, "x"), moved("3", "x"), moved("4", "x")}, ""},
+		{[]*Record{dead("1", false), moved("2", "x"), moved("3", "x"), moved("4", "x"), moved("5", "x")}, ""},
+		{[]*Record{dead("1", false), moved("2", "x"), moved("3", "x"), dead("4", true, "x")}, "x"},
 		// Two that kill: each has a death without a name.
 		{[]*Record{dead("1", false), dead("2", false), dead("3", true, "x"), dead("4", true, "y"), dead("5", true, "x")}, "x"},
 	} {

@@ -338,7 +338,7 @@ func (j *job) deal() {
 			return
 		}
 		careful, tried := l.IsCareful(ref), l.Tried(ref)
-		must := !slices.ContainsFunc(slices.Collect(maps.Values(j.peers)), func(p *peer) bool { return !slices.Contains(tried, p.client) })
+		must := len(tried) > 0 && j.triedByAll(tried)
 		i := slices.IndexFunc(hungry, func(p *peer) bool {
 			return (!careful || p.Dry) && (must || !slices.Contains(tried, p.client))
 		})
@@ -347,10 +347,20 @@ func (j *job) deal() {
 		}
 		p := hungry[i]
 		hungry = slices.Delete(hungry, i, i+1)
-		l.Assign(ref, p.Session, must && len(tried) > 0)
+		l.Assign(ref, p.Session, must)
 		p.open = true
 	}
 	j.beg(len(hungry))
+}
+
+// triedByAll tells whether no client that takes part is left to try.
+func (j *job) triedByAll(tried []ledger.ClientID) bool {
+	for _, p := range j.peers {
+		if !slices.Contains(tried, p.client) {
+			return false
+		}
+	}
+	return true
 }
 
 // hungry are the sessions that need work, those without any first.

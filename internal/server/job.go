@@ -186,10 +186,14 @@ func (j *job) run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	for {
+		ticks := tick.C
+		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" {
+			ticks = nil // nothing happens by itself
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-ticks:
 		case <-j.full:
 		}
 		var answers []func()
@@ -333,15 +337,13 @@ var errCorrupt = errors.New("corrupt")
 
 // heard takes in a beat of a client.
 func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
-	for id, p := range j.peers {
-		if p.client != b.Client {
-			continue
-		}
-		if own != nil && own.Session == id {
-			p.Pulse, p.heard, p.open = *own, time.Now(), false
-		}
+	if own == nil {
+		return
 	}
-	if own == nil || own.Unborn {
+	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
+		p.Pulse, p.heard, p.open = *own, time.Now(), false
+	}
+	if own.Unborn {
 		return
 	}
 	if j.peers[own.Session] == nil && j.ledger.Record(own.Session) == nil {

@@ -55,15 +55,18 @@ func read(ctx context.Context, b bus.Bus, job string) (*result, error) {
 	r.Verdict = r.ledger.Verdict
 	for _, rec := range records {
 		r.Totals.Add(&rec.Totals)
-		data := rec.Data
-		if rec.DataKey != "" {
-			v, err := table.Get(ctx, rec.DataKey)
+		parts := [][]byte{rec.Data}
+		for _, key := range rec.DataKeys {
+			v, err := table.Get(ctx, key)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", rec.DataKey, err)
+				return nil, fmt.Errorf("%s: %w", key, err)
 			}
-			data = v.Data
+			parts = append(parts, v.Data)
 		}
-		if len(data) > 0 {
+		for _, data := range parts {
+			if len(data) == 0 {
+				continue
+			}
 			var c counts
 			if err := binary.Read(bytes.NewReader(data), binary.LittleEndian, &c); err != nil {
 				return nil, fmt.Errorf("what %s counted: %w", rec.Session, err)

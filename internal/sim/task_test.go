@@ -86,7 +86,7 @@ func (t *task) Cut(id int, epoch uint64) error {
 	return nil
 }
 
-func (t *task) Sum(epoch uint64) (sum, lines []byte, err error) {
+func (t *task) Sum(epoch uint64, whole bool) (sum, lines []byte, err error) {
 	t.mu.Lock()
 	c := t.epochs[epoch%2]
 	t.epochs[epoch%2] = nil
@@ -95,7 +95,14 @@ func (t *task) Sum(epoch uint64) (sum, lines []byte, err error) {
 		t.sum.add(&c.counts)
 		lines = c.lines
 	}
-	sum, err = binary.Append(make([]byte, 0, 128+t.a.effort.Pad), binary.LittleEndian, &t.sum)
+	counted := &t.sum
+	if !whole {
+		if c == nil {
+			return nil, nil, nil
+		}
+		counted = &c.counts
+	}
+	sum, err = binary.Append(make([]byte, 0, 128+t.a.effort.Pad), binary.LittleEndian, counted)
 	return append(sum, make([]byte, t.a.effort.Pad)...), lines, err
 }
 

@@ -204,9 +204,17 @@ func (w *world) cancelAndResume() error {
 	if err := w.waitEnd(job, 5*time.Minute); err != nil {
 		return fmt.Errorf("after it was cancelled: %w", err)
 	}
-	res, err := read(context.Background(), w.own, job)
-	if err != nil {
-		return err
+	var res *result
+	for try := 0; ; try++ {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		res, err = read(ctx, w.own, job)
+		cancel()
+		if err == nil {
+			break
+		} else if try == 20 {
+			return err
+		}
+		w.sleep(time.Second)
 	}
 	if err := res.consistent(); err != nil {
 		return fmt.Errorf("after it was cancelled: %w", err)

@@ -196,11 +196,13 @@ func (w *world) submit(spec *wire.Spec) error {
 
 // phase is that of a job, as its table tells.
 func (w *world) phase(job string) (ledger.Phase, ledger.Verdict) {
-	table, err := w.own.Open(context.Background(), wire.Table(job))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // the engine may be down
+	defer cancel()
+	table, err := w.own.Open(ctx, wire.Table(job))
 	if err != nil {
 		return "", ledger.Verdict{}
 	}
-	v, err := table.Get(context.Background(), wire.KeyState)
+	v, err := table.Get(ctx, wire.KeyState)
 	if err != nil {
 		return "", ledger.Verdict{}
 	}
