@@ -180,8 +180,7 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err):
-		leaveOnly := it.Part != nil && it.Part.Dir == "" && len(pieces) == 0
-		if !it.Must && !leaveOnly {
+		if !it.Must {
 			w.giveUp(d, it, err)
 			return
 		}

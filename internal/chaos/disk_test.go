@@ -76,7 +76,8 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		w.says(1, "job goes on", server.pid())
 	}
 	same(t, w.wait(out), want)
-	w.stop(append(clients, server)...)
+	w.stop(clients...)
+	w.stop(server)
 }
 
 // TestALostLogIsAFailure deletes what the server knows of a job.
@@ -99,5 +100,6 @@ func TestALostLogIsAFailure(t *testing.T) {
 	w.says(1, "submit: job ", "failed: the server does not know it any more")
 	// The client takes part in what comes.
 	same(t, w.wait(w.submit(tree(t, 20_000))), w.alone(nil, tree(t, 20_000)))
-	w.stop(client, server)
+	w.stop(client)
+	w.stop(server)
 }

@@ -132,7 +132,7 @@ func TestATreeThatIsEmptyForAllIsEmpty(t *testing.T) {
 // directories to walk which are not there on its side. Had it found their names
 // itself, they would have vanished.
 func TestADirectoryThatOneClientLacksIsLeftToAnother(t *testing.T) {
-	long(t)
+	longAlone(t)
 	s := newTwoSights(t)
 	good, faulty := bound(t, s.good.Root, s.at), bound(t, s.faulty.Root, s.at)
 	want := s.alone(good, s.at)

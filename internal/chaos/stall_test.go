@@ -20,9 +20,10 @@ var stalls = map[string]func(*faultfs.Mounted, faultfs.Rule){
 // TestADirectoryThatAnswersNobodyIsAnError has a directory in which a system call
 // never returns: each of two clients is given it once.
 func TestADirectoryThatAnswersNobodyIsAnError(t *testing.T) {
-	long(t)
+	longAlone(t)
 	for op, stall := range stalls {
 		t.Run(op, func(t *testing.T) {
+			t.Parallel()
 			s := newTwoSights(t)
 			s.at = s.good.Root
 			s.server()
@@ -45,7 +46,7 @@ func TestADirectoryThatAnswersNobodyIsAnError(t *testing.T) {
 
 // TestADirectoryThatDoesNotAnswerOneClientIsLeftToAnother is exact.
 func TestADirectoryThatDoesNotAnswerOneClientIsLeftToAnother(t *testing.T) {
-	long(t)
+	longAlone(t)
 	for op, stall := range stalls {
 		t.Run(op, func(t *testing.T) {
 			s := newTwoSights(t)

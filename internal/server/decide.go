@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +40,9 @@ func (j *job) decide(ctx context.Context) {
 		}
 	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
+		if l.Verdict.State == "cancelled" && l.Done() {
+			l.Verdict = ledger.Verdict{State: "complete"} // it was too late to cancel anything
+		}
 		j.end(l.Verdict)
 	}
 }
@@ -171,7 +173,7 @@ func (j *job) gather() {
 	}
 	j.ledger.Touch()
 	j.wait("")
-	j.event("info", "job started with %d clients", len(seen))
+	j.event("info", "job started with %s", number(len(seen), "client"))
 	j.recruit()
 }
 
@@ -436,7 +438,7 @@ func (j *job) tell() {
 	}
 	for id, p := range j.peers {
 		again := time.Since(p.told.at) >= tellEvery
-		o := wire.Order{Job: j.spec.Job, Session: id, Stop: again && l.Phase == ledger.Stopping}
+		o := wire.Order{Job: j.spec.Job, Session: id, Stop: l.Phase == ledger.Stopping}
 		if l.Phase == ledger.Running {
 			after := max(p.Received, p.told.a)
 			if again {
@@ -444,12 +446,12 @@ func (j *job) tell() {
 			}
 			o.Deliveries = j.deliveries(id, after)
 		}
-		o.Settled, o.Left = l.SettledOf(id), l.LeftOf(l.Record(id))
+		o.Settled, o.Left = atMost(l.SettledOf(id)), atMost(l.LeftOf(l.Record(id)))
 		o.Avoid = l.Avoid
 		for _, s := range l.Suspects {
 			o.Suspects = append(o.Suspects, s.Place)
 		}
-		now := told{time.Now(), p.told.a, len(o.Settled), len(o.Left), len(o.Avoid), len(o.Suspects)}
+		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), len(o.Avoid), len(o.Suspects)}
 		if n := len(o.Deliveries); n > 0 {
 			now.a = o.Deliveries[n-1].A
 		}
@@ -461,6 +463,9 @@ func (j *job) tell() {
 		}
 	}
 }
+
+// atMost is what of a list is told at once: messages are small.
+func atMost[T any](list []T) []T { return list[:min(len(list), 500)] }
 
 // deliveries are those of a session after one that it knows.
 func (j *job) deliveries(to ledger.SessionID, after uint64) []wire.Delivery {
@@ -478,4 +483,12 @@ func (j *job) deliveries(to ledger.SessionID, after uint64) []wire.Delivery {
 		ds = append(ds, w)
 	}
 	return ds
+}
+
+// number is a number of things, for people.
+func number(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprint(n, " ", thing, "s")
 }

@@ -62,6 +62,7 @@ type peer struct {
 // told is what a session was told last.
 type told struct {
 	at      time.Time
+	stop    bool
 	a       uint64 // the last delivery
 	settled int
 	left    int
@@ -177,6 +178,9 @@ func (j *job) show() {
 	j.shown.Unlock()
 }
 
+// roundTime is the least time from one round to the next, for each session.
+const roundTime = 5 * time.Microsecond
+
 // run is the life of the job on this server.
 func (j *job) run(ctx context.Context) {
 	ctx, j.cancel = context.WithCancel(ctx)
@@ -185,6 +189,7 @@ func (j *job) run(ctx context.Context) {
 	j.send(event{joined: &wire.Hello{}}) // to begin at once
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
+	var round time.Time // when the last one began
 	for {
 		ticks := tick.C
 		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" {
@@ -196,6 +201,12 @@ func (j *job) run(ctx context.Context) {
 		case <-ticks:
 		case <-j.full:
 		}
+		// What a round costs grows with the sessions, and so does what they say:
+		// of many, more is decided together.
+		if wait := time.Duration(len(j.peers))*roundTime - time.Since(round); wait > 0 {
+			pause(ctx, wait)
+		}
+		round = time.Now()
 		var answers []func()
 		for _, e := range j.take() {
 			if a := j.fold(e); a != nil {
@@ -302,6 +313,9 @@ func (j *job) record(v *bus.Value) {
 		j.peers[r.Session] = p
 		delete(j.asked, r.Client)
 		j.changed = true
+		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
+			j.event("info", "client %s on %s takes part", r.Client, r.Host)
+		}
 	}
 	if v.Rev > p.rev {
 		p.rev = v.Rev

@@ -289,7 +289,9 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 				e.pulse = &b.Sessions[i]
 			}
 		}
-		j.send(e)
+		if e.pulse != nil {
+			j.send(e)
+		}
 	}
 	for _, p := range b.Sessions {
 		if slices.ContainsFunc(jobs, func(j *job) bool { return j.spec.Job == p.Job }) {
