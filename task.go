@@ -81,6 +81,7 @@ type task[C, S any] struct {
 
 // counted is what was counted.
 type counted[S any] struct {
+	epoch  uint64
 	stats  *S
 	errors *errorLog
 	lines  bytes.Buffer // of the list of errors
@@ -190,6 +191,7 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 	c := t.epochs[epoch%2]
 	if c == nil {
 		c = t.empty()
+		c.epoch = epoch
 		t.epochs[epoch%2] = c
 	}
 	if w.held != nil {
@@ -224,8 +226,24 @@ type sumOf struct {
 // Sum implements the client's Task.
 func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error) {
 	t.mu.Lock()
-	c := t.epochs[epoch%2]
-	t.epochs[epoch%2] = nil
+	var c *counted[S]
+	for i, e := range t.epochs {
+		// Also one before, whose cut did not come to its end because the walk did.
+		if e == nil || e.epoch > epoch {
+			continue
+		}
+		t.epochs[i] = nil
+		if c == nil {
+			c = e
+			continue
+		}
+		if err := stats.Merge(c.stats, e.stats); err != nil {
+			t.mu.Unlock()
+			return nil, nil, fmt.Errorf("merge the statistics: %w", err)
+		}
+		c.errors.absorb(e.errors)
+		c.lines.Write(e.lines.Bytes())
+	}
 	t.mu.Unlock()
 	if c != nil {
 		if err := stats.Merge(t.sum.stats, c.stats); err != nil {

@@ -37,14 +37,13 @@ func ballast(t *testing.T, dir string) (free func()) {
 	}
 }
 
-// TestAFullDiskIsWaitedFor fills the disk that holds the jobs while one runs, and
-// frees it again.
-func TestAFullDiskIsWaitedFor(t *testing.T) {
-	long(t)
+// small is a world whose jobs are on a small disk.
+func small(t *testing.T, world func(*testing.T) *world) *world {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("a small disk needs root to mount it")
 	}
-	w := newWorld(t)
+	w := world(t)
 	if err := os.Mkdir(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +51,14 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		t.Skipf("nothing can be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(w.state(), unix.MNT_DETACH) })
+	return w
+}
+
+// TestAFullDiskIsWaitedFor fills the disk that holds the jobs while one runs, and
+// frees it again.
+func TestAFullDiskIsWaitedFor(t *testing.T) {
+	long(t)
+	w := small(t, newWorld)
 	root := tree(t, 20_000)
 	want := w.alone(nil, root)
 	server := w.server()
@@ -75,6 +82,30 @@ func TestAFullDiskIsWaitedFor(t *testing.T) {
 		server = w.server()
 		w.says(1, "job goes on", server.pid())
 	}
+	same(t, w.wait(out), want)
+	w.stop(clients...)
+	w.stop(server)
+}
+
+// TestAFullDiskOfAnEngineIsWaitedFor has an engine that goes on without space for
+// its log, and is started anew when there is some.
+func TestAFullDiskOfAnEngineIsWaitedFor(t *testing.T) {
+	long(t)
+	w := small(t, newWorldOutside)
+	root := tree(t, 20_000)
+	want := w.alone(nil, root)
+	engine := w.startEngine()
+	server := w.server()
+	clients := []*proc{w.client(2), w.client(2), w.client(2)}
+	out := w.submit(root, "HYDRA_CHAOS_PER_FILE=2ms")
+	w.says(1, "event: job started")
+	free := ballast(t, w.state())
+	at := time.Now()
+	said := w.says(1, "event:", "can not be written")
+	t.Logf("noticed after %v: %s", time.Since(at).Round(time.Second/10), said[0])
+	free()
+	engine.kill()
+	w.startEngine()
 	same(t, w.wait(out), want)
 	w.stop(clients...)
 	w.stop(server)

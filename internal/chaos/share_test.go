@@ -55,7 +55,7 @@ func TestJobsShareTheWorkers(t *testing.T) {
 		clients[i] = w.client(1)
 	}
 	kill(0)
-	w.says(1, "event:", "lost")
+	w.says(1, "client lost: not heard of")
 	kill(1)
 	limit := time.After(5 * time.Minute)
 	for range priorities {

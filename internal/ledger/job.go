@@ -220,14 +220,14 @@ func (j *Job) apply(r *Record) {
 	if r.N < m.N {
 		return // what it gave away may be done since
 	}
+	if r.End == Live && m.Ended {
+		j.broken = fmt.Sprintf("%s wrote after it had ended", r.Session)
+		return
+	}
 	delete(j.behind, r.Session)
 	if !known {
 		m = Member{Client: r.Client, Host: r.Host, NextA: 1, Run: j.Resumed}
 		j.changes++
-	}
-	if r.End == Live && m.Ended {
-		j.broken = fmt.Sprintf("%s wrote after it had ended", r.Session)
-		return
 	}
 	if r.End != Live && !m.Ended {
 		m.Ended = true

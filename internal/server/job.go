@@ -220,7 +220,11 @@ func (j *job) run(ctx context.Context) {
 			j.decide(ctx)
 		}
 		if j.ledger.Dirty() && !j.write(ctx) {
-			continue // and tell nobody
+			// What was decided is told to nobody, but why it takes so long is.
+			if j.changed && j.ledger.Phase != ledger.Ended {
+				j.tellNews()
+			}
+			continue
 		}
 		j.show()
 		j.tell()
@@ -228,10 +232,15 @@ func (j *job) run(ctx context.Context) {
 			a()
 		}
 		if j.changed || time.Since(j.news) >= newsEvery && j.ledger.Phase != ledger.Ended {
-			j.changed, j.news = false, time.Now()
-			_ = j.s.o.Bus.Publish(wire.SubjectNews(j.spec.Job), ledger.Encode(j.status()))
+			j.tellNews()
 		}
 	}
+}
+
+// tellNews tells whoever watches how the job does.
+func (j *job) tellNews() {
+	j.changed, j.news = false, time.Now()
+	_ = j.s.o.Bus.Publish(wire.SubjectNews(j.spec.Job), ledger.Encode(j.status()))
 }
 
 // watch sends the records that are written to the job.
@@ -296,6 +305,12 @@ func (j *job) record(v *bus.Value) {
 	}
 	j.ledger.Apply(r)
 	j.records = true
+	if known := j.ledger.Record(r.Session); known == nil || known.N != r.N {
+		if why := j.ledger.Broken(); why != "" {
+			j.doubt = "the records contradict each other: " + why
+		}
+		return // it was on its way when a newer one was read
+	}
 	p := j.peers[r.Session]
 	if r.End != ledger.Live {
 		if p != nil {
@@ -416,6 +431,9 @@ func (j *job) write(ctx context.Context) bool {
 		return true
 	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUnknown):
 		// Another server, or we, and do not know: look.
+		if connected, _ := j.s.o.Bus.Connected(); connected && !errors.Is(err, bus.ErrConflict) {
+			j.complain(ctx, fmt.Errorf("%w: is the disk of the engine full?", err))
+		}
 		if err := j.load(ctx); err != nil && ctx.Err() == nil {
 			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
 			pause(ctx, time.Second)
@@ -426,14 +444,17 @@ func (j *job) write(ctx context.Context) bool {
 		j.failed("the engine lost the job: " + err.Error())
 		return true
 	}
-	if ctx.Err() == nil {
-		if j.failing != err.Error() {
-			j.failing = err.Error()
-			j.event("warn", "the state can not be written: %v", err)
-		}
-		pause(ctx, time.Second)
-	}
+	j.complain(ctx, err)
+	pause(ctx, time.Second)
 	return false
+}
+
+// complain tells once why the state can not be written.
+func (j *job) complain(ctx context.Context, err error) {
+	if ctx.Err() == nil && j.failing == "" {
+		j.failing = err.Error()
+		j.event("warn", "the state can not be written: %v", err)
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -116,6 +116,7 @@ func makeSettings(seed uint64) settings {
 	s.Cancel = r.IntN(8) == 0
 	if r.IntN(20) == 0 {
 		s.Stop = pick(r, "skip", "fatal")
+		s.Rules.BadFile, s.Rules.SkipFile, s.Rules.Panics = 0, 0, 0
 	}
 	return s
 }

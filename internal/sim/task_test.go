@@ -125,6 +125,9 @@ func (w *worker) File(_ context.Context, e *walk.Entry) error {
 	w.t.a.effort.spend(w.t.a.effort.File, h)
 	if f := w.t.a.file; f != nil {
 		if err := f(path); err != nil {
+			if errors.Is(err, fs.SkipAll) {
+				w.file(h) // it counts as processed
+			}
 			return err
 		}
 	}

@@ -54,8 +54,17 @@ func (w *world) live() error {
 	w.calm()
 	// All of it by one worker, and twice the server's patience.
 	limit := time.Duration(w.want.work)*max(w.Effort.File, w.Effort.Dir, w.OpenTime) + 3*time.Minute
-	if err := w.waitEnd(job, limit); err != nil {
-		return err
+	for range 5 {
+		if err := w.waitEnd(job, limit); err != nil {
+			return err
+		}
+		if _, v := w.phase(job); !w.Cancel || v.State != "cancelled" {
+			break
+		}
+		// A server that was frozen may carry out late what it was asked for.
+		_, err := w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute)
+		w.log.Info("RESUME", "err", err)
+		w.sleep(time.Second)
 	}
 	return w.judge()
 }
