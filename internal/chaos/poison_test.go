@@ -77,7 +77,7 @@ func TestPoison(t *testing.T) {
 				}
 			})
 			doc := got.document(t)
-			t.Logf("%d clients died, wall %v: %+v", deaths, time.Since(began).Round(time.Second/10), doc.Errors)
+			t.Logf("%d clients died, wall %v: %s %s %+v", deaths, time.Since(began).Round(time.Second/10), doc.State, doc.Reason, doc.Errors)
 			if deaths < 3*len(c.bad) && len(c.bad) == 1 || deaths > c.most {
 				t.Errorf("%d clients died, want at most %d", deaths, c.most)
 			}

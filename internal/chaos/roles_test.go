@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given && !all() {
-		_ = flag.Set("test.parallel", "6") // most of them wait, most of the time
+		_ = flag.Set("test.parallel", "10") // most of them wait, most of the time
 	}
 	os.Exit(m.Run())
 }

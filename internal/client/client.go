@@ -211,6 +211,11 @@ func (c *client) run(ctx context.Context) error {
 	}
 }
 
+func (c *client) connected() bool {
+	now, _ := c.o.Bus.Connected()
+	return now
+}
+
 // greet says hello to the server.
 func (c *client) greet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)

@@ -31,6 +31,7 @@ const (
 	tickEvery = 100 * time.Millisecond
 	newsEvery = time.Second
 	askTime   = 10 * time.Second // to answer a command
+	lookEvery = 5 * time.Second  // for jobs that are not known
 )
 
 // Options of a server.
@@ -48,6 +49,7 @@ func Run(ctx context.Context, o Options) error {
 		clients: map[ledger.ClientID]*client{},
 		jobs:    map[string]*job{},
 		adopted: map[string]bool{},
+		unread:  map[string]string{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -63,9 +65,10 @@ type server struct {
 	mu      sync.Mutex
 	clients map[ledger.ClientID]*client
 	jobs    map[string]*job
-	adopted map[string]bool // jobs that are being looked for: see adopt
-	started time.Time       // since when silence of others means something
-	echo    time.Time       // when we heard ourselves
+	adopted map[string]bool   // jobs that are being looked for: see adopt
+	unread  map[string]string // why jobs could not be read; of load, which runs once at a time
+	started time.Time         // since when silence of others means something
+	echo    time.Time         // when we heard ourselves
 
 	life context.Context // of the server: jobs live as long
 	wg   sync.WaitGroup
@@ -113,11 +116,27 @@ func (s *server) run(ctx context.Context) error {
 
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	looked := make(chan struct{}, 1)
+	looked <- struct{}{}
 	connected, changed := s.o.Bus.Connected()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C:
+			// Another server may have made one and died, or it could not be read.
+			select {
+			case <-looked:
+				s.wg.Go(func() {
+					ctx, cancel := context.WithTimeout(ctx, askTime)
+					defer cancel()
+					_ = s.load(ctx) // again soon
+					looked <- struct{}{}
+				})
+			default:
+			}
 		case <-changed:
 			var now bool
 			now, changed = s.o.Bus.Connected()
@@ -139,27 +158,37 @@ func (s *server) run(ctx context.Context) error {
 	}
 }
 
-// load finds the jobs that there are.
+// load finds the jobs that there are and are not known.
 func (s *server) load(ctx context.Context) error {
 	tables, err := s.o.Bus.Tables(ctx)
 	if err != nil {
 		return err
 	}
 	for _, t := range tables {
-		id, isJob := strings.CutPrefix(t, "job_")
-		if !isJob {
+		id, isJob := strings.CutPrefix(t, wire.Table(""))
+		s.mu.Lock()
+		known := s.jobs[id] != nil
+		s.mu.Unlock()
+		if !isJob || known {
 			continue
 		}
 		table, err := s.o.Bus.Open(ctx, t)
+		if errors.Is(err, bus.ErrNoTable) {
+			continue // it was removed meanwhile
+		}
 		if err != nil {
 			return err
 		}
-		j, err := s.open(ctx, id, table)
-		if err != nil {
-			s.log.Error("job can not be read", "job", id, "err", err)
-			continue
-		}
-		if j.phase() != ledger.Ended {
+		j, err := s.open(s.life, id, table)
+		switch {
+		case errors.Is(err, bus.ErrNoKey):
+			// Who submits it has not come to its end, or never will.
+		case err != nil:
+			if text := err.Error(); s.unread[id] != text {
+				s.unread[id] = text
+				s.log.Error("job can not be read", "job", id, "err", err)
+			}
+		case j.phase() != ledger.Ended:
 			s.log.Info("job goes on", "job", id, "app", j.spec.App)
 		}
 	}

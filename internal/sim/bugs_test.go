@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/hydrawalk/hydra/internal/client"
@@ -25,14 +24,12 @@ func TestEachBreachOfTheProtocolIsNoticed(t *testing.T) {
 			for seed := uint64(1); seed <= bugWorlds; seed++ {
 				s := makeSettings(seed)
 				s.Bug, s.Stop = bug, ""
-				var text string
 				if err := inBubble(t, s, nil, (*world).live); err != nil {
-					text = err.Error()
-					t.Logf("noticed in world %d: %.300s", seed, text)
+					t.Logf("noticed in world %d: %.300s", seed, err.Error())
 					return
 				}
 			}
-			t.Error(fmt.Sprintf("not noticed in %d worlds", bugWorlds))
+			t.Errorf("not noticed in %d worlds", bugWorlds)
 		})
 	}
 }
