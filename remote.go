@@ -76,7 +76,6 @@ type Job struct {
 	app distributed
 	o   *JobOptions
 
-	seen   uint64 // the last event that was told
 	seenAt time.Time
 }
 
@@ -264,15 +263,21 @@ func isOf(app distributed, spec *wire.Spec) error {
 // Jobs tells of all jobs of the server, in the order in which they were
 // submitted.
 func (s *Server) Jobs(ctx context.Context) ([]JobStatus, error) {
-	answer, err := s.ask(ctx, wire.Ask{Kind: wire.AskList})
-	if err != nil {
-		return nil, err
-	}
 	var all []JobStatus
-	for i := range answer.Status {
-		all = append(all, status(&answer.Status[i]))
+	last := ""
+	for {
+		answer, err := s.ask(ctx, wire.Ask{Kind: wire.AskList, Job: last})
+		if err != nil {
+			return nil, err
+		}
+		for i := range answer.Status {
+			all = append(all, status(&answer.Status[i]))
+			last = answer.Status[i].Job
+		}
+		if !answer.More || len(answer.Status) == 0 {
+			return all, nil
+		}
 	}
-	return all, nil
 }
 
 // Status tells how a job does.
@@ -465,9 +470,8 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 // follow shows how the job does.
 func (j *Job) follow(st *wire.Status) {
 	for _, e := range st.Events {
-		// A server that was started again counts from the beginning.
-		if e.N > j.seen || e.At.After(j.seenAt) {
-			j.seen, j.seenAt = e.N, e.At
+		if e.At.After(j.seenAt) {
+			j.seenAt = e.At
 			j.tell(JobEvent{e.At, e.Text})
 		}
 	}

@@ -224,7 +224,7 @@ func (s *Server) find(ctx context.Context, wait bool) error {
 // dial connects to an engine. The credential is looked for before each attempt:
 // a server that starts for the first time makes it.
 func dial(ctx context.Context, at *address, creds, name string, wait bool, log *slog.Logger) (bus.Bus, error) {
-	said := ""
+	said, saidAt := "", time.Now()
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		cred, err := findCredential(at, creds)
 		if err != nil && creds != "" {
@@ -257,8 +257,8 @@ func dial(ctx context.Context, at *address, creds, name string, wait bool, log *
 			return nil, fmt.Errorf("server %s: %w", at.shown(), dialErr)
 		}
 		// Not each attempt is worth a line.
-		if text := dialErr.Error(); text != said || pause >= 5*time.Second {
-			said = text
+		if text := dialErr.Error(); text != said || time.Since(saidAt) >= time.Minute {
+			said, saidAt = text, time.Now()
 			log.Warn("waiting for the server", "address", at.shown(), "err", dialErr)
 		}
 		jitter := time.Duration(rand.Int64N(int64(pause)/4 + 1))

@@ -9,6 +9,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -114,6 +115,7 @@ type client struct {
 	id       ledger.ClientID
 	log      *slog.Logger
 	server   string // that welcomed us, "" if none did
+	strange  bool   // the server is of another version, which was said
 	sessions map[string]*session
 	seen     map[string]bool // jobs that are being looked at
 	done     bool            // a job that we worked on is over
@@ -160,6 +162,9 @@ func (c *client) run(ctx context.Context) error {
 	}
 	defer sub.Stop()
 	defer c.looks.Wait()
+	// What looks at roots is not waited for in vain.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -226,7 +231,10 @@ func (c *client) greet(ctx context.Context) {
 	}
 	var w wire.Welcome
 	if err := ledger.Decode(data, &w); err != nil {
-		c.log.Error("the server is of another version", "err", err)
+		if !c.strange {
+			c.strange = true
+			c.log.Error("the server is of another version: trying again until it is not", "err", err)
+		}
 		return
 	}
 	if w.Server != c.server {
@@ -263,11 +271,9 @@ func (c *client) obey(ctx context.Context, o wire.Order) {
 			c.opening[o.Job] = true
 			c.looks.Go(func() { c.open(ctx, o.Job) })
 		}
-	case o.Over && s != nil && (o.Session == "" || o.Session == s.id):
-		c.done = true
+	case o.Over && s != nil && o.Session == s.id:
+		c.done = c.done || o.Ended
 		s.tell(o)
-	case o.Over:
-		c.done = c.done || o.Session == ""
 	case s != nil && o.Session == s.id:
 		s.tell(o)
 	}
@@ -346,10 +352,18 @@ func (c *client) look(ctx context.Context, job string) {
 			case <-ctx.Done():
 				return
 			case <-timeout.C:
-				told.Err = "no answer from a root for " + lookTime.String()
+				c.log.Warn("a path of the job does not answer: waiting for it", "job", job)
+				select {
+				case told = <-result:
+				case <-ctx.Done():
+					return
+				}
 			}
 		}
-		_ = c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told))
+		if err := c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told)); errors.Is(err, bus.ErrTooLarge) {
+			told = wire.Seen{Job: job, Client: c.id, Err: fmt.Sprintf("%d paths are too many to tell what is there", len(told.Sights))}
+			_ = c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told))
+		}
 	})
 }
 
@@ -402,13 +416,13 @@ func (c *client) forget(s *session) {
 func (c *client) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
-	for _, s := range c.sessions {
-		s.tell(wire.Order{Session: s.id, Stop: true})
-	}
 	// Until then it lives: a handler may take its time.
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for len(c.sessions) > 0 {
+		for _, s := range c.sessions {
+			s.tell(wire.Order{Session: s.id, Stop: true}) // again: some may have been dropped
+		}
 		select {
 		case s := <-c.ended:
 			s.wait()
@@ -417,7 +431,7 @@ func (c *client) leave(ctx context.Context) error {
 			c.beat(false)
 		case <-ctx.Done():
 			for _, s := range c.sessions {
-				s.abandon(errors.New("the client ended"))
+				s.cancel()
 			}
 			c.beat(true)
 			return errors.New("not all work could be given back in time: the server gives it to others when it notices")
@@ -438,5 +452,9 @@ func (c *client) shareWorkers() {
 		}
 		return
 	}
-	shares(c.sessions, c.o.Workers)
+	workers := c.o.Workers
+	if workers == 0 {
+		workers = manyWorkers
+	}
+	shares(c.sessions, workers)
 }

@@ -6,15 +6,14 @@ import (
 	"slices"
 )
 
+// manyWorkers keep the processors busy while some wait for the file system. So many
+// there are when they can not adapt, because several jobs share them.
+var manyWorkers = 4 * runtime.NumCPU()
+
 // shares sets how many workers each session may use: in proportion to the
 // priorities of their jobs, among those that have something to do. What is left
 // over after division goes round, so that one worker serves many jobs in turn.
 func shares(sessions map[string]*session, workers int) {
-	if workers == 0 {
-		// More than one job on processors that adapt: a number that keeps them
-		// busy while some wait for the file system.
-		workers = 4 * runtime.GOMAXPROCS(0)
-	}
 	var busy []*session
 	total := 0
 	for _, job := range slices.Sorted(maps.Keys(sessions)) {

@@ -416,6 +416,10 @@ const (
 	surely      = 3 // alone, if others did: clients die for other reasons too
 )
 
+// lonelyStalls is how often a directory may stall at one client, where there is no
+// other to try it.
+const lonelyStalls = 3
+
 // mourn draws conclusions from a session that ended.
 func (j *Job) mourn(r *Record) {
 	s := j.State
@@ -427,8 +431,9 @@ func (j *Job) mourn(r *Record) {
 			}
 			p := s.suspect(st.Place)
 			p.Stalls = append(p.Stalls, r.Client)
-			if len(p.Stalls) == 2 {
-				s.avoid(st.Place, fmt.Sprintf("no answer to %s for %v, twice", st.Op, st.For))
+			elsewhere := slices.ContainsFunc(p.Stalls, func(c ClientID) bool { return c != r.Client })
+			if elsewhere || len(p.Stalls) == lonelyStalls {
+				s.avoid(st.Place, fmt.Sprintf("no answer to %s for %v, %d times", st.Op, st.For, len(p.Stalls)))
 			}
 		}
 	case Fenced:
@@ -498,6 +503,9 @@ func (j *Job) Unbegun() bool {
 	}
 	return false
 }
+
+// Harm numbers what is known of directories that do harm: it grows with that.
+func (s *State) Harm() uint64 { return uint64(len(s.Suspects)) + uint64(len(s.Avoid))<<32 }
 
 // AllEnded says that no session is live.
 func (j *Job) AllEnded() bool {

@@ -18,8 +18,8 @@ func TestADirectoryThatHangsAtTwoClientsIsAvoided(t *testing.T) {
 			fail("it is not avoided")
 		}
 		stalls := w.job.Suspects[0].Stalls
-		if len(stalls) != 2 {
-			fail("%d clients met it, want 2", len(stalls))
+		if n := len(stalls); n != 2 && (n != lonelyStalls || stalls[0] != stalls[1]) {
+			fail("%d clients met it, want 2: %v", n, stalls)
 		}
 		if one := stalls[0] == stalls[1]; one != (clients == 1) {
 			fail("of %d clients it was tried by %v", clients, stalls)

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -126,8 +127,11 @@ func (s *Server) claim(dir string, so *server.Options) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
+	// It is not changed: it may be one that others need.
+	if st, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("state directory: %w", err)
+	} else if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("state directory: others can read %s: chmod 700 it, or name another one", dir)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -65,9 +65,9 @@ func TestCredentialsAreRequired(t *testing.T) {
 }
 
 func TestTwoServersShareNeitherAddressNorDirectory(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "state")
 	s := start(t, Options{Listen: "127.0.0.1:0", StateDir: dir, User: "u", Password: "p"})
-	_, err := Start(Options{Listen: s.Addr().String(), StateDir: t.TempDir(), User: "u", Password: "p"})
+	_, err := Start(Options{Listen: s.Addr().String(), StateDir: filepath.Join(t.TempDir(), "state"), User: "u", Password: "p"})
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), s.Addr().String()) {
 		t.Errorf("address: %v", err)
 	}
@@ -93,7 +93,7 @@ func TestTheStateDirectoryIsPrivate(t *testing.T) {
 }
 
 func TestWhatWasStoredIsThereAfterARestart(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "state")
 	with := func(f func(js jetstream.JetStream) error) {
 		t.Helper()
 		s := start(t, Options{StateDir: dir})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -27,7 +29,9 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 	if err != nil {
 		answer.Err = err.Error()
 	}
-	_ = m.Reply(ledger.Encode(answer))
+	if err := m.Reply(ledger.Encode(answer)); errors.Is(err, bus.ErrTooLarge) {
+		_ = m.Reply(ledger.Encode(wire.Answer{Job: a.Job, Err: "the answer is too large for the engine"}))
+	}
 }
 
 func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
@@ -38,19 +42,7 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		return wire.Answer{Job: a.Spec.Job}, s.submit(ctx, a.Spec)
 	}
 	if a.Kind == wire.AskList {
-		s.mu.Lock()
-		jobs := s.list()
-		s.mu.Unlock()
-		var all wire.Answer
-		for _, j := range jobs {
-			st, err := j.ask(ctx, a.Kind)
-			if err != nil {
-				return all, err
-			}
-			st.Events = nil
-			all.Status = append(all.Status, st)
-		}
-		return all, nil
+		return s.page(ctx, a.Job), nil
 	}
 	s.mu.Lock()
 	j := s.jobs[a.Job]
@@ -66,6 +58,53 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		return wire.Answer{Job: a.Job}, s.remove(ctx, j)
 	}
 	return wire.Answer{}, fmt.Errorf("the server does not know the command %q", a.Kind)
+}
+
+// Bounds of a part of the list of jobs.
+const (
+	pageBytes = 24 << 10
+	pageJobs  = 64
+	pageTime  = time.Second // for each job to say how it does; all at once
+)
+
+// page is a part of the list of jobs: those after one, in the order of their IDs.
+func (s *server) page(ctx context.Context, after string) wire.Answer {
+	s.mu.Lock()
+	jobs := s.list()
+	s.mu.Unlock()
+	i := slices.IndexFunc(jobs, func(j *job) bool { return j.spec.Job > after })
+	if i < 0 {
+		return wire.Answer{}
+	}
+	jobs = jobs[i:]
+	var answer wire.Answer
+	if len(jobs) > pageJobs {
+		jobs, answer.More = jobs[:pageJobs], true
+	}
+	all := make([]wire.Status, len(jobs))
+	ctx, cancel := context.WithTimeout(ctx, pageTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, j := range jobs {
+		wg.Go(func() {
+			var err error
+			if all[i], err = j.ask(ctx, wire.AskList); err != nil {
+				all[i] = wire.Status{Job: j.spec.Job, App: j.spec.App, Phase: j.phase(), Submitted: j.spec.Submitted, Waits: "the server is busy with it"}
+			}
+			all[i].Events = nil
+			all[i].Roots = all[i].Roots[:min(len(all[i].Roots), 4)]
+		})
+	}
+	wg.Wait()
+	size := 0
+	for i := range all {
+		if size += len(ledger.Encode(all[i])); size > pageBytes && i > 0 {
+			answer.More = true
+			break
+		}
+		answer.Status = append(answer.Status, all[i])
+	}
+	return answer
 }
 
 // submit makes a job. It may be called again with the same.
@@ -134,9 +173,7 @@ func (s *server) remove(ctx context.Context, j *job) error {
 	if err := s.o.Bus.Drop(ctx, wire.Table(j.spec.Job)); err != nil && !errors.Is(err, bus.ErrNoTable) {
 		return err
 	}
-	s.mu.Lock()
-	delete(s.jobs, j.spec.Job)
-	s.mu.Unlock()
+	s.drop(j)
 	j.cancel()
 	return nil
 }

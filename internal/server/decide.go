@@ -52,33 +52,54 @@ func (j *job) bury(ctx context.Context) {
 	if connected, _ := j.s.o.Bus.Connected(); !connected {
 		return
 	}
+	if time.Since(j.buried) < buryEvery {
+		return // it did not work a moment ago
+	}
+	// First who is lost: a write may take long, and beats are not heard meanwhile.
 	alive := j.s.alive()
+	var lost []ledger.SessionID
 	for id, p := range j.peers {
-		_, lives := alive[p.client]
-		if lives && j.s.silent(p.heard) < pulseTime || !lives && !j.s.settled() {
-			continue
-		}
-		r := j.ledger.Record(id)
-		f := r.Fence()
-		putCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-		_, err := j.table.Put(putCtx, wire.KeyRecord(id), ledger.Encode(&f), p.rev)
-		cancel()
-		switch {
-		case err == nil:
-			host := j.ledger.Members[id].Host
-			j.ledger.Apply(&f)
-			delete(j.peers, id)
-			j.event("warn", "client %s on %s lost: its work is done by others", p.client, host)
-			j.records = true
-		case errors.Is(err, bus.ErrConflict):
-			// It wrote something, which we will see.
-			if v, err := j.table.Get(ctx, wire.KeyRecord(id)); err == nil {
-				j.record(&v)
-			}
-		default:
-			j.s.log.Warn("a lost session can not be fenced yet", "job", j.spec.Job, "session", id, "err", err)
+		if _, lives := alive[p.client]; lives && j.s.silent(p.heard) >= pulseTime || !lives && j.s.settled() {
+			lost = append(lost, id)
 		}
 	}
+	slices.Sort(lost)
+	for _, id := range lost {
+		if err := j.fence(ctx, id); err != nil {
+			j.buried = time.Now()
+			j.s.log.Warn("a lost session can not be fenced yet", "job", j.spec.Job, "session", id, "err", err)
+			return
+		}
+	}
+}
+
+// buryEvery is how long the server waits after a session could not be fenced.
+const buryEvery = time.Second
+
+// fence takes all that a lost session held from it.
+func (j *job) fence(ctx context.Context, id ledger.SessionID) error {
+	p := j.peers[id]
+	f := j.ledger.Record(id).Fence()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, err := j.table.Put(ctx, wire.KeyRecord(id), ledger.Encode(&f), p.rev)
+	if errors.Is(err, bus.ErrConflict) {
+		// It wrote something, or another server was faster.
+		v, err := j.table.Get(ctx, wire.KeyRecord(id))
+		if err == nil {
+			j.record(&v)
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	host := j.ledger.Members[id].Host
+	j.ledger.Apply(&f)
+	delete(j.peers, id)
+	j.records = true
+	j.event("warn", "client %s on %s lost: its work is done by others", p.client, host)
+	return nil
 }
 
 // app is the application that clients need to have.
@@ -431,7 +452,7 @@ func (j *job) tell() {
 	l := j.ledger
 	if l.Phase == ledger.Ended {
 		for id, p := range j.peers {
-			j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: id, Over: true})
+			j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: id, Over: true, Ended: true})
 		}
 		clear(j.peers) // who does not hear it is told with its next beat
 		return
@@ -447,17 +468,14 @@ func (j *job) tell() {
 			o.Deliveries = j.deliveries(id, after)
 		}
 		o.Settled, o.Left = atMost(l.SettledOf(id)), atMost(l.LeftOf(l.Record(id)))
-		o.Avoid = l.Avoid
-		for _, s := range l.Suspects {
-			o.Suspects = append(o.Suspects, s.Place)
-		}
-		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), len(o.Avoid), len(o.Suspects)}
+		o.Harm = l.Harm()
+		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), o.Harm}
 		if n := len(o.Deliveries); n > 0 {
 			now.a = o.Deliveries[n-1].A
 		}
 		was := p.told
 		was.at = now.at
-		if something := o.Stop || now.settled+now.left+now.avoid+now.suspect+len(o.Deliveries) > 0; something && (again || now != was) {
+		if something := o.Stop || now.settled+now.left+len(o.Deliveries) > 0 || o.Harm != p.Harm; something && (again || now != was) {
 			p.told = now
 			j.s.order(p.client, o)
 		}

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,6 +41,7 @@ type job struct {
 	failing string    // why the state could not be written
 	doubt   string    // why what is known makes no sense
 	lost    bool      // the table is gone
+	buried  time.Time // when a session could not be fenced
 
 	shown struct {
 		sync.Mutex
@@ -66,8 +67,7 @@ type told struct {
 	a       uint64 // the last delivery
 	settled int
 	left    int
-	avoid   int
-	suspect int
+	harm    uint64
 }
 
 // event is what a job's goroutine is told; one field is set.
@@ -136,42 +136,6 @@ func (j *job) phase() ledger.Phase {
 	return j.shown.phase
 }
 
-// load reads what is known of the job.
-func (j *job) load(ctx context.Context) error {
-	v, err := j.table.Get(ctx, wire.KeyState)
-	if err != nil {
-		return err
-	}
-	state := new(ledger.State)
-	if err := ledger.Decode(v.Data, state); err != nil {
-		return err
-	}
-	values, err := j.table.List(ctx, wire.PrefixRec)
-	if err != nil {
-		return err
-	}
-	var records []*ledger.Record
-	revs := map[ledger.SessionID]uint64{}
-	for _, v := range values {
-		r := new(ledger.Record)
-		if err := ledger.Decode(v.Data, r); err != nil {
-			return fmt.Errorf("the record %s is %w: %w", v.Key, errCorrupt, err)
-		}
-		records = append(records, r)
-		revs[r.Session] = v.Rev
-	}
-	j.ledger, j.rev = ledger.NewJob(state, records), v.Rev
-	clear(j.peers)
-	for _, r := range j.ledger.Records() {
-		if r.End == ledger.Live {
-			j.peers[r.Session] = &peer{client: r.Client, rev: revs[r.Session], heard: time.Now()}
-		}
-	}
-	j.records = true
-	j.show()
-	return nil
-}
-
 func (j *job) show() {
 	j.shown.Lock()
 	j.shown.phase = j.ledger.Phase
@@ -183,13 +147,20 @@ const roundTime = 5 * time.Microsecond
 
 // run is the life of the job on this server.
 func (j *job) run(ctx context.Context) {
-	ctx, j.cancel = context.WithCancel(ctx)
 	defer j.cancel()
+	defer func() {
+		// A bug in one job, or a table that nobody of us wrote, is not to end all.
+		if v := recover(); v != nil {
+			j.s.log.Error("job given up: this is a bug of the server", "job", j.spec.Job, "panic", v, "stack", string(debug.Stack()))
+			j.s.drop(j)
+		}
+	}()
 	j.s.wg.Go(func() { j.watch(ctx) })
 	j.send(event{joined: &wire.Hello{}}) // to begin at once
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	var round time.Time // when the last one began
+	var answers []func()
 	for {
 		ticks := tick.C
 		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" {
@@ -207,7 +178,6 @@ func (j *job) run(ctx context.Context) {
 			pause(ctx, wait)
 		}
 		round = time.Now()
-		var answers []func()
 		for _, e := range j.take() {
 			if a := j.fold(e); a != nil {
 				answers = append(answers, a)
@@ -231,6 +201,7 @@ func (j *job) run(ctx context.Context) {
 		for _, a := range answers {
 			a()
 		}
+		answers = nil
 		if j.changed || time.Since(j.news) >= newsEvery && j.ledger.Phase != ledger.Ended {
 			j.tellNews()
 		}
@@ -240,34 +211,7 @@ func (j *job) run(ctx context.Context) {
 // tellNews tells whoever watches how the job does.
 func (j *job) tellNews() {
 	j.changed, j.news = false, time.Now()
-	_ = j.s.o.Bus.Publish(wire.SubjectNews(j.spec.Job), ledger.Encode(j.status()))
-}
-
-// watch sends the records that are written to the job.
-func (j *job) watch(ctx context.Context) {
-	for ctx.Err() == nil {
-		w, err := j.table.Watch(ctx, wire.PrefixRec)
-		if err == nil {
-			for v := range w.Updates() {
-				if v.Key != "" && !v.Deleted {
-					j.send(event{record: &v})
-				}
-			}
-			w.Stop()
-			err = w.Err()
-		}
-		if errors.Is(err, bus.ErrNoTable) {
-			j.send(event{gone: err})
-			return
-		}
-		if errors.Is(err, bus.ErrClosed) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
-	}
+	j.s.publish(wire.SubjectNews(j.spec.Job), j.status())
 }
 
 // fold takes an event in. It returns what is to be done when all is decided and
@@ -276,6 +220,11 @@ func (j *job) fold(e event) func() {
 	switch {
 	case e.gone != nil:
 		j.lost = true
+		if j.phase() == ledger.Ended {
+			j.s.drop(j) // it was removed, by way of another server perhaps
+			j.cancel()
+			return nil
+		}
 		j.failed("the engine lost the job: " + e.gone.Error())
 	case e.record != nil:
 		j.record(e.record)
@@ -296,74 +245,6 @@ func (j *job) fold(e event) func() {
 	return nil
 }
 
-// record takes in what a session wrote.
-func (j *job) record(v *bus.Value) {
-	r := new(ledger.Record)
-	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key {
-		j.doubt = fmt.Sprintf("the record %s is not one: %v", v.Key, err)
-		return
-	}
-	j.ledger.Apply(r)
-	j.records = true
-	if known := j.ledger.Record(r.Session); known == nil || known.N != r.N {
-		if why := j.ledger.Broken(); why != "" {
-			j.doubt = "the records contradict each other: " + why
-		}
-		return // it was on its way when a newer one was read
-	}
-	p := j.peers[r.Session]
-	if r.End != ledger.Live {
-		if p != nil {
-			delete(j.peers, r.Session)
-			j.changed = true
-		}
-		return
-	}
-	if p == nil {
-		p = &peer{client: r.Client, heard: time.Now()}
-		if pulse, has := j.early[r.Session]; has {
-			p.Pulse = pulse
-			delete(j.early, r.Session)
-		}
-		j.peers[r.Session] = p
-		delete(j.asked, r.Client)
-		j.changed = true
-		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
-			j.event("info", "client %s on %s takes part", r.Client, r.Host)
-		}
-	}
-	if v.Rev > p.rev {
-		p.rev = v.Rev
-	}
-	if why := j.ledger.Broken(); why != "" {
-		j.doubt = "the records contradict each other: " + why
-	}
-}
-
-// verify is called when what is known of the job makes no sense: perhaps it is out
-// of date, because another server went on with it.
-func (j *job) verify(ctx context.Context) {
-	why := j.doubt
-	j.doubt = ""
-	err := j.load(ctx)
-	switch {
-	case ctx.Err() != nil:
-	case errors.Is(err, errCorrupt):
-		why = err.Error()
-	case err != nil:
-		j.doubt = why
-		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
-		pause(ctx, time.Second)
-		return
-	case j.ledger.Broken() == "":
-		return
-	}
-	j.failed(why)
-}
-
-// errCorrupt is the error of a value that nobody of us wrote.
-var errCorrupt = errors.New("corrupt")
-
 // heard takes in a beat of a client.
 func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if own == nil {
@@ -378,8 +259,8 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if j.peers[own.Session] == nil && j.ledger.Record(own.Session) == nil {
 		j.early[own.Session] = *own
 	}
-	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.ledger.Phase == ledger.Ended {
-		j.s.order(b.Client, wire.Order{Job: j.spec.Job, Session: own.Session, Over: true})
+	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.phase() == ledger.Ended {
+		j.s.order(b.Client, wire.Order{Job: j.spec.Job, Session: own.Session, Over: true, Ended: j.phase() == ledger.Ended})
 	}
 }
 
@@ -387,6 +268,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 func (j *job) left(c ledger.ClientID) {
 	delete(j.seen, c)
 	delete(j.asked, c)
+	clear(j.early) // of others it comes again
 	for _, p := range j.peers {
 		if p.client == c {
 			p.heard = time.Time{}
@@ -397,6 +279,9 @@ func (j *job) left(c ledger.ClientID) {
 // event tells whoever watches what has changed.
 func (j *job) event(level string, text string, args ...any) {
 	text = fmt.Sprintf(text, args...)
+	if len(text) > mostText {
+		text = text[:mostText] + "..."
+	}
 	j.nEvents++
 	j.events = append(j.events, wire.Event{N: j.nEvents, At: time.Now(), Text: text})
 	if len(j.events) > 50 {
@@ -407,53 +292,6 @@ func (j *job) event(level string, text string, args ...any) {
 		j.s.log.Warn(text, "job", j.spec.Job)
 	} else {
 		j.s.log.Info(text, "job", j.spec.Job)
-	}
-}
-
-// write writes the state. False: somebody else did, or it could not be written;
-// what was decided is void then, or will be written later.
-func (j *job) write(ctx context.Context) bool {
-	if j.lost {
-		return true // who asks is told at least
-	}
-	data := ledger.Encode(j.ledger.Snapshot())
-	putCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	rev, err := j.table.Put(putCtx, wire.KeyState, data, j.rev)
-	cancel()
-	switch {
-	case err == nil:
-		j.rev = rev
-		j.ledger.Written()
-		if j.failing != "" {
-			j.failing = ""
-			j.event("info", "the state is written again")
-		}
-		return true
-	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUnknown):
-		// Another server, or we, and do not know: look.
-		if connected, _ := j.s.o.Bus.Connected(); connected && !errors.Is(err, bus.ErrConflict) {
-			j.complain(ctx, fmt.Errorf("%w: is the disk of the engine full?", err))
-		}
-		if err := j.load(ctx); err != nil && ctx.Err() == nil {
-			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
-			pause(ctx, time.Second)
-		}
-		return false
-	case errors.Is(err, bus.ErrNoTable):
-		j.lost = true
-		j.failed("the engine lost the job: " + err.Error())
-		return true
-	}
-	j.complain(ctx, err)
-	pause(ctx, time.Second)
-	return false
-}
-
-// complain tells once why the state can not be written.
-func (j *job) complain(ctx context.Context, err error) {
-	if ctx.Err() == nil && j.failing == "" {
-		j.failing = err.Error()
-		j.event("warn", "the state can not be written: %v", err)
 	}
 }
 
@@ -476,79 +314,10 @@ func (j *job) failed(why string) {
 	j.event("warn", "job failed: %s", why)
 }
 
-// ask hands a command to the job's goroutine, and returns what came of it.
-func (j *job) ask(ctx context.Context, kind string) (wire.Status, error) {
-	a := &asked{kind, make(chan answered, 1)}
-	j.send(event{ask: a})
-	select {
-	case got := <-a.answer:
-		return got.status, got.err
-	case <-ctx.Done():
-		return wire.Status{}, errors.New("the server is busy: try again")
-	}
-}
-
-// command carries out what a command asks for.
-func (j *job) command(kind string) error {
-	l := j.ledger
-	switch kind {
-	case wire.AskCancel:
-		switch l.Phase {
-		case ledger.Ended:
-			return fmt.Errorf("job %s has ended already: %s", j.spec.Job, l.Verdict.State)
-		case ledger.Waiting, ledger.Running:
-			j.stop("cancelled", "cancelled by a user")
-		}
-	case wire.AskResume:
-		switch {
-		case l.Phase != ledger.Ended:
-			return fmt.Errorf("job %s is %s", j.spec.Job, l.Phase)
-		case l.Done():
-			return fmt.Errorf("job %s has nothing left to do: %s", j.spec.Job, l.Verdict.State)
-		case j.lost:
-			return fmt.Errorf("job %s can not be resumed: %s", j.spec.Job, l.Verdict.Reason)
-		}
-		l.Phase, l.Verdict = ledger.Waiting, ledger.Verdict{}
-		l.Resumed++
-		l.Forgiven = 0
-		for r := range l.All() {
-			l.Forgiven += r.Totals.Errors
-		}
-		l.Touch()
-		j.event("info", "job resumed")
-	}
-	return nil
-}
-
 // stop begins to end the job before its end.
 func (j *job) stop(state, reason string) {
 	j.ledger.Phase = ledger.Stopping
 	j.ledger.Verdict = ledger.Verdict{State: state, Reason: reason}
 	j.ledger.Touch()
 	j.event("info", "job is being ended: %s", reason)
-}
-
-// status says how the job does.
-func (j *job) status() wire.Status {
-	l := j.ledger
-	st := wire.Status{
-		Job: j.spec.Job, App: j.spec.App, Version: j.spec.Version, Roots: j.spec.Roots,
-		Priority: j.spec.Priority, Phase: l.Phase, Verdict: l.Verdict,
-		Submitted: j.spec.Submitted, Started: l.Started, Finished: l.Finished,
-		Waits: j.waits, Events: j.events,
-	}
-	clients := map[ledger.ClientID]bool{}
-	for r := range l.All() {
-		t := r.Totals
-		if p := j.peers[r.Session]; p != nil && l.Phase != ledger.Ended {
-			if clients[p.client] = true; p.Session != "" && p.Totals.FoundDirs >= t.FoundDirs {
-				t = p.Totals
-			}
-			st.Workers += p.Workers
-		}
-		st.Totals.Add(&t)
-	}
-	st.Clients = len(clients)
-	st.Totals.QueuedDirs = max(0, st.Totals.FoundDirs-st.Totals.ExpectedDirs())
-	return st
 }

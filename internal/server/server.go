@@ -30,8 +30,8 @@ const (
 	deafAfter = time.Second            // without an echo it is we who hear nothing
 	tickEvery = 100 * time.Millisecond
 	newsEvery = time.Second
-	askTime   = 10 * time.Second // to answer a command
-	lookEvery = 5 * time.Second  // for jobs that are not known
+	askTime   = 4 * time.Second // to answer a command, which asks again after five
+	lookEvery = 5 * time.Second // for jobs that are not known
 )
 
 // Options of a server.
@@ -215,9 +215,19 @@ func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, er
 		return other, nil
 	}
 	s.jobs[id] = j
+	ctx, j.cancel = context.WithCancel(ctx)
 	s.mu.Unlock()
 	s.wg.Go(func() { j.run(ctx) })
 	return j, nil
+}
+
+// drop forgets a job.
+func (s *server) drop(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jobs[j.spec.Job] == j {
+		delete(s.jobs, j.spec.Job)
+	}
 }
 
 // adopt begins to coordinate a job of which a client has a session, and which is
@@ -229,7 +239,7 @@ func (s *server) adopt(c ledger.ClientID, p wire.Pulse) {
 	table, err := s.o.Bus.Open(ctx, wire.Table(p.Job))
 	switch {
 	case errors.Is(err, bus.ErrNoTable):
-		s.order(c, wire.Order{Job: p.Job, Session: p.Session, Over: true})
+		s.order(c, wire.Order{Job: p.Job, Session: p.Session, Over: true, Ended: true})
 	case err == nil:
 		// Its life is the server's.
 		if _, err := s.open(s.life, p.Job, table); err != nil && s.life.Err() == nil {
@@ -351,11 +361,15 @@ func (s *server) saw(_ context.Context, m bus.Msg) {
 }
 
 func (s *server) order(to ledger.ClientID, o wire.Order) {
-	o.Server = s.id
 	// What is lost is told again when the client's next beat shows that it does
 	// not know.
-	if err := s.o.Bus.Publish(wire.SubjectOrder(to), ledger.Encode(o)); err != nil && !errors.Is(err, bus.ErrClosed) {
-		s.log.Warn("order not sent", "client", to, "err", err)
+	s.publish(wire.SubjectOrder(to), o)
+}
+
+// publish sends a message that may get lost.
+func (s *server) publish(subject string, v any) {
+	if err := s.o.Bus.Publish(subject, ledger.Encode(v)); err != nil && !errors.Is(err, bus.ErrClosed) {
+		s.log.Warn("message not sent", "subject", subject, "err", err)
 	}
 }
 

@@ -112,8 +112,9 @@ type Pulse struct {
 	Unborn   bool   // its first record is not written yet
 	Queued   int    // directories and parts that others could take
 	MinDepth int
-	Hungry   bool // it will be out of work soon
-	Dry      bool // it has nothing at all, and all it did is in its record
+	Hungry   bool   // it will be out of work soon
+	Dry      bool   // it has nothing at all, and all it did is in its record
+	Harm     uint64 // that it knows of
 	Workers  int
 	Totals   walk.Totals // now, for progress
 }
@@ -128,7 +129,6 @@ type Seen struct {
 
 // Order is what a server tells a client about one job.
 type Order struct {
-	Server  string
 	Job     string
 	Look    bool // tell what you see at the roots
 	Open    bool // open a session
@@ -138,11 +138,11 @@ type Order struct {
 	Deliveries []Delivery
 	Settled    []uint64 // bags to forget
 	Left       []string // shared directories to forget
-	Avoid      []walk.Avoided
-	Suspects   []ledger.Place // to be entered only alone
-	Give       int            // this many bags are wanted
-	Stop       bool           // give all back
-	Over       bool           // the job has ended, or does not know the session any more
+	Harm       uint64   // see ledger.State.Harm: if it is new, the state tells what to avoid
+	Give       int      // this many bags are wanted
+	Stop       bool     // give all back
+	Over       bool     // this session is nothing any more
+	Ended      bool     // because the job has ended
 }
 
 // Delivery is a bag for a session. One that is too large for a message is to be
@@ -177,6 +177,7 @@ type Answer struct {
 	Err    string // why it was not done, for people
 	Job    string
 	Status []Status
+	More   bool // of a list: ask again for what comes after the last one
 }
 
 // Status says how a job does.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"os/exec"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ type engine struct {
 
 func startEngine(t *testing.T) *engine {
 	t.Helper()
-	e := &engine{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	e := &engine{t: t, dir: filepath.Join(t.TempDir(), "state"), addr: "127.0.0.1:0"}
 	e.start()
 	t.Cleanup(func() { e.kill() })
 	return e

@@ -1,0 +1,190 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+)
+
+// errCorrupt is the error of a value that nobody of us wrote.
+var errCorrupt = errors.New("corrupt")
+
+// load reads what is known of the job.
+func (j *job) load(ctx context.Context) error {
+	v, err := j.table.Get(ctx, wire.KeyState)
+	if err != nil {
+		return err
+	}
+	state := new(ledger.State)
+	if err := ledger.Decode(v.Data, state); err != nil {
+		return err
+	}
+	values, err := j.table.List(ctx, wire.PrefixRec)
+	if err != nil {
+		return err
+	}
+	var records []*ledger.Record
+	revs := map[ledger.SessionID]uint64{}
+	for _, v := range values {
+		r := new(ledger.Record)
+		if err := ledger.Decode(v.Data, r); err != nil {
+			return fmt.Errorf("the record %s is %w: %w", v.Key, errCorrupt, err)
+		}
+		records = append(records, r)
+		revs[r.Session] = v.Rev
+	}
+	j.ledger, j.rev = ledger.NewJob(state, records), v.Rev
+	clear(j.peers)
+	for _, r := range j.ledger.Records() {
+		if r.End == ledger.Live {
+			j.peers[r.Session] = &peer{client: r.Client, rev: revs[r.Session], heard: time.Now()}
+		}
+	}
+	j.records = true
+	j.show()
+	return nil
+}
+
+// watch sends the records that are written to the job.
+func (j *job) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		w, err := j.table.Watch(ctx, wire.PrefixRec)
+		if err == nil {
+			for v := range w.Updates() {
+				if v.Key != "" && !v.Deleted {
+					j.send(event{record: &v})
+				}
+			}
+			w.Stop()
+			err = w.Err()
+		}
+		if errors.Is(err, bus.ErrNoTable) {
+			j.send(event{gone: err})
+			return
+		}
+		if errors.Is(err, bus.ErrClosed) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// record takes in what a session wrote.
+func (j *job) record(v *bus.Value) {
+	r := new(ledger.Record)
+	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key {
+		j.doubt = fmt.Sprintf("the record %s is not one: %v", v.Key, err)
+		return
+	}
+	j.ledger.Apply(r)
+	j.records = true
+	if known := j.ledger.Record(r.Session); known == nil || known.N != r.N {
+		if why := j.ledger.Broken(); why != "" {
+			j.doubt = "the records contradict each other: " + why
+		}
+		return // it was on its way when a newer one was read
+	}
+	p := j.peers[r.Session]
+	if r.End != ledger.Live {
+		if p != nil {
+			delete(j.peers, r.Session)
+			j.changed = true
+		}
+		return
+	}
+	if p == nil {
+		p = &peer{client: r.Client, heard: time.Now()}
+		if pulse, has := j.early[r.Session]; has {
+			p.Pulse = pulse
+			delete(j.early, r.Session)
+		}
+		j.peers[r.Session] = p
+		delete(j.asked, r.Client)
+		j.changed = true
+		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
+			j.event("info", "client %s on %s takes part", r.Client, r.Host)
+		}
+	}
+	if v.Rev > p.rev {
+		p.rev = v.Rev
+	}
+	if why := j.ledger.Broken(); why != "" {
+		j.doubt = "the records contradict each other: " + why
+	}
+}
+
+// verify is called when what is known of the job makes no sense: perhaps it is out
+// of date, because another server went on with it.
+func (j *job) verify(ctx context.Context) {
+	why := j.doubt
+	j.doubt = ""
+	err := j.load(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, errCorrupt):
+		why = err.Error()
+	case err != nil:
+		j.doubt = why
+		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		pause(ctx, time.Second)
+		return
+	case j.ledger.Broken() == "":
+		return
+	}
+	j.failed(why)
+}
+
+// write writes the state. False: somebody else did, or it could not be written;
+// what was decided is void then, or will be written later.
+func (j *job) write(ctx context.Context) bool {
+	if j.lost {
+		return true // who asks is told at least
+	}
+	data := ledger.Encode(j.ledger.Snapshot())
+	putCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	rev, err := j.table.Put(putCtx, wire.KeyState, data, j.rev)
+	cancel()
+	switch {
+	case err == nil:
+		j.rev = rev
+		j.ledger.Written()
+		if j.failing != "" {
+			j.failing = ""
+			j.event("info", "the state is written again")
+		}
+		return true
+	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUnknown):
+		// Another server, or we, and do not know: look.
+		if connected, _ := j.s.o.Bus.Connected(); connected && !errors.Is(err, bus.ErrConflict) {
+			j.complain(ctx, fmt.Errorf("%w: is the disk of the engine full?", err))
+		}
+		if err := j.load(ctx); err != nil && ctx.Err() == nil {
+			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+			pause(ctx, time.Second)
+		}
+		return false
+	case errors.Is(err, bus.ErrNoTable):
+		j.lost = true
+		j.failed("the engine lost the job: " + err.Error())
+		return true
+	}
+	j.complain(ctx, err)
+	pause(ctx, time.Second)
+	return false
+}
+
+// complain tells once why the state can not be written.
+func (j *job) complain(ctx context.Context, err error) {
+	if ctx.Err() == nil && j.failing == "" {
+		j.failing = err.Error()
+		j.event("warn", "the state can not be written: %v", err)
+	}
+}
