@@ -122,12 +122,19 @@ func (p *pool) adapt(procs *procs) {
 		case <-ticker.C:
 		}
 		nowAt, nowUsed, nowOps := time.Now(), usage(), p.ops()
+		idle := int(p.attention.Load() & idleMask)
+		if p.share != nil && idle >= int(p.limit.Load()) {
+			// It waits for work, which says nothing of the file system.
+			a.set(a.n, settle)
+			at, used, ops = nowAt, nowUsed, nowOps
+			continue
+		}
 		n := a.step(sample{
 			elapsed: nowAt.Sub(at),
 			cpu:     nowUsed.cpu - used.cpu,
 			ops:     nowOps - ops,
 			waits:   nowUsed.waits - used.waits,
-			idle:    int(p.attention.Load() & idleMask),
+			idle:    idle,
 		})
 		at, used, ops = nowAt, nowUsed, nowOps
 		if was := int(p.limit.Load()); n != was {

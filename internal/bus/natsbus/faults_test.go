@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -340,7 +341,10 @@ func TestAWatchThatIsNotReadMissesNoLastValue(t *testing.T) {
 
 // An engine is back with its tables as they were before.
 func TestAWatchOfATableThatLostItsEndEnds(t *testing.T) {
-	dir, backup := t.TempDir(), t.TempDir()
+	dir, backup := filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "backup")
+	if err := os.Mkdir(backup, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	o := natsd.Options{Listen: "127.0.0.1:0", StateDir: dir, User: "u", Password: "p"}
 	s := server(t, o)
 	o.Listen = s.Addr().String()
