@@ -78,6 +78,9 @@ type owned struct {
 	stopping  bool
 	ending    bool      // the last cut is under way
 	told      time.Time // when hunger was told
+	pace      float64   // directories per second, a moment ago
+	paceAt    time.Time
+	paceDone  int64
 	fetching  bool
 	suspects  map[ledger.Place]bool
 	harm      uint64 // what is known of directories that do harm: see ledger.State.Harm
@@ -196,6 +199,7 @@ func (s *session) loop(ctx context.Context) error {
 		NewHandler: func(worker int) (walk.Handler, error) { return s.run.NewHandler(ctx, worker) },
 		Cut:        s.run.Cut,
 		Notify:     s.wake,
+		Low:        mostAhead / 2,
 		Stall:      s.spec.Stall,
 	})
 	if err != nil {
@@ -468,6 +472,25 @@ func (s *session) act(ctx context.Context) {
 // session waits after its last cut until it makes one because it has no work.
 const dryWait = 4
 
+// ahead is for how long a session wants to have work, so that it does not run out of
+// it before more comes.
+const ahead = 25 * time.Millisecond
+
+// mostAhead is a bound for enough.
+const mostAhead = 1000
+
+// enough is how many directories have to wait for a session not to be hungry: at
+// least one for each worker, and as many as are done while somebody else is asked.
+func (s *session) enough(workers int, t *walk.Totals) int {
+	w := &s.owned
+	done := t.ExpectedDirs()
+	if since := time.Since(w.paceAt); since >= 4*ahead {
+		w.pace = float64(done-w.paceDone) / since.Seconds()
+		w.paceAt, w.paceDone = time.Now(), done
+	}
+	return max(workers, min(int(w.pace*ahead.Seconds()), mostAhead))
+}
+
 // show lets the client's goroutine see how the session does, and pokes it when
 // the server should know at once.
 func (s *session) show() {
@@ -485,7 +508,7 @@ func (s *session) show() {
 		Totals:   s.walk.Progress(),
 	}
 	p.Totals.FirstError = nil
-	p.Hungry = load.Queued < load.Workers && !w.stopping && load.CarefulWaiting == 0 && load.CarefulRunning == 0
+	p.Hungry = load.Queued < s.enough(load.Workers, &p.Totals) && !w.stopping && load.CarefulWaiting == 0 && load.CarefulRunning == 0
 	p.Dry = load.Pending == 0 && !w.changed && !w.busy
 	s.shown.Lock()
 	before := s.shown.pulse

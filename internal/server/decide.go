@@ -373,7 +373,7 @@ func (j *job) deal() {
 		l.Assign(ref, p.Session, must)
 		p.open = true
 	}
-	j.beg(len(hungry))
+	j.beg(hungry)
 }
 
 // triedByAll tells whether no client that takes part is left to try.
@@ -408,7 +408,10 @@ func (j *job) hungry() []*peer {
 
 // beg asks sessions that have much for bags. Those whose oldest directory is
 // nearest to the root have most.
-func (j *job) beg(bags int) {
+func (j *job) beg(hungry []*peer) {
+	bags := len(hungry)
+	// Who runs out of work soon has none to give to others like it.
+	dry := slices.ContainsFunc(hungry, func(p *peer) bool { return p.Dry })
 	if bags == 0 {
 		return
 	}
@@ -418,7 +421,7 @@ func (j *job) beg(bags int) {
 		if p.heard.After(p.asked) {
 			wait = giveEvery
 		}
-		if p.Session != "" && !p.Dry && time.Since(p.asked) >= wait {
+		if p.Session != "" && !p.Dry && (!p.Hungry || dry) && time.Since(p.asked) >= wait {
 			donors = append(donors, p)
 		}
 	}
