@@ -66,6 +66,7 @@ var layers = []layer{
 	{"internal/chaos", "", ""},
 	{"internal/sim", "", ""}, // tests only
 	{"script/licenses", "", ""},
+	{"script/scaleplot", "", ""},
 }
 
 // without NATS in all that they import: reading and counting stand alone.

@@ -79,7 +79,7 @@ const (
 const (
 	beatEvery   = 500 * time.Millisecond
 	hungerEvery = 50 * time.Millisecond // while there is nothing to do
-	minCommit   = 2 * time.Second
+	minCommit   = 5 * time.Second
 	maxCommit   = 10 * time.Second
 	leaveTime   = 20 * time.Second // to give all back
 )
