@@ -57,6 +57,9 @@ func resolve(given string) (*address, error) {
 	if host == "" {
 		return nil, bad("the host is missing")
 	}
+	if _, err := strconv.Atoi(host); err == nil {
+		return nil, bad("that is only a port: use HOST:PORT")
+	}
 	if host == "localhost" {
 		host = "127.0.0.1" // it is one server, by whatever name
 	}
@@ -142,6 +145,9 @@ func findCredential(a *address, file string) (credential, error) {
 		return credential{}, err
 	}
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		if !bytes.Contains(text, []byte("BEGIN NATS USER JWT")) {
+			return credential{}, fmt.Errorf("%s is no credential", file)
+		}
 		return credential{file: file}, nil
 	}
 	var c credential

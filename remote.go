@@ -275,6 +275,7 @@ func (s *Server) Jobs(ctx context.Context) ([]JobStatus, error) {
 			last = answer.Status[i].Job
 		}
 		if !answer.More || len(answer.Status) == 0 {
+			slices.SortStableFunc(all, func(a, b JobStatus) int { return a.Submitted.Compare(b.Submitted) })
 			return all, nil
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -80,6 +81,9 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	at, err := resolve(o.Listen)
 	if err != nil {
 		return err
+	}
+	if ip := net.ParseIP(at.host); ip == nil || !ip.IsLoopback() {
+		return &UsageError{fmt.Errorf("listen on %s: %w", o.Listen, natsd.ErrLoopback)}
 	}
 	if o.StateDir == "" {
 		if o.StateDir, err = stateDir(at); err != nil {

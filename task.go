@@ -342,6 +342,9 @@ func judgeJob(l *ledger.Job, t *walk.Totals, errs *errorLog, spec *wire.Spec) (S
 		err := fmt.Errorf("internal error: %d directories were found and left the queue, but what became of %d is known", expected, t.ExpectedDirs())
 		return Failed, err.Error(), err
 	}
+	if errs.noRoot() {
+		return Failed, ErrNoRoot.Error(), ErrNoRoot
+	}
 	reason := l.Verdict.Reason
 	switch State(l.Verdict.State) {
 	case Failed:
@@ -351,9 +354,6 @@ func judgeJob(l *ledger.Job, t *walk.Totals, errs *errorLog, spec *wire.Spec) (S
 	}
 	if limit := (&ErrorLimit{spec.MaxErrors}); spec.MaxErrors > 0 && errs.total-l.Forgiven >= spec.MaxErrors {
 		return Stopped, limit.Error(), limit
-	}
-	if errs.noRoot() {
-		return Failed, ErrNoRoot.Error(), ErrNoRoot
 	}
 	return State(l.Verdict.State), reason, nil
 }

@@ -35,7 +35,7 @@ func (r *rate) step(at time.Duration, count int64) {
 	if elapsed <= 0 {
 		return
 	}
-	now := float64(count-r.count) / elapsed
+	now := max(0, float64(count-r.count)/elapsed) // what a lost client had not written down is gone
 	if r.steps == 0 {
 		r.perSecond = now
 	} else {

@@ -21,25 +21,28 @@ var (
 // was called are in it, as far as they remain.
 //
 // What can not be taken up is Returned. An item that has Must set is counted all
-// the same: as vanished if it is gone, and as failed if it is another directory.
+// the same: as vanished if it is gone, and as failed if it is another directory or
+// makes no sense.
 //
 // False: the last cut was made, and they are not in it.
 func (s *Shared) Add(items []Item) bool {
 	if len(items) == 0 {
 		return true
 	}
-	dirs := map[string]*Dir{} // by avoidKey
+	dirs := ancestors{}
 	var tasks []task
 	var wrong []Returned
 	for i := range items {
 		it := &items[i]
 		d, err := s.dirOf(it, dirs)
-		if err != nil {
+		if err != nil && !it.Must {
 			wrong = append(wrong, Returned{*it, err})
 			continue
 		}
 		t := task{dir: d}
-		if it.File {
+		if err != nil {
+			t = task{dir: s.wrongDir(it), x: &piece{item: it, wrong: err}}
+		} else if it.File {
 			t.chunk = []byte(rawdir.MakeName(s.p.paths.base(d.root.path)))
 		} else {
 			t.x = &piece{item: it}
@@ -81,8 +84,29 @@ func (s *Shared) Add(items []Item) bool {
 	return true
 }
 
+// wrongDir stands for an item that makes no sense: it only has a path.
+func (s *Shared) wrongDir(it *Item) *Dir {
+	r := &root{number: it.Root, paths: s.p.paths}
+	path := string(it.Path)
+	if it.Root >= 0 && it.Root < len(s.roots) {
+		r = s.roots[it.Root]
+		path = r.path + r.paths.separator + path
+	}
+	return &Dir{root: r, name: rawdir.MakeName(path)}
+}
+
+// ancestors are the directories that lead to the items of one Add. They are not
+// known by their paths, which would take much memory for deep ones.
+type ancestors map[ancestorKey]*Dir
+
+type ancestorKey struct {
+	parent *Dir // nil for a root
+	root   int
+	name   string // empty for a root
+}
+
 // dirOf makes the Dir of an item; known are those of this call.
-func (s *Shared) dirOf(it *Item, known map[string]*Dir) (*Dir, error) {
+func (s *Shared) dirOf(it *Item, known ancestors) (*Dir, error) {
 	if it.Root < 0 || it.Root >= len(s.roots) {
 		return nil, errItem
 	}
@@ -101,37 +125,37 @@ func (s *Shared) dirOf(it *Item, known map[string]*Dir) (*Dir, error) {
 				continue
 			}
 			if parent == nil {
-				parent = s.ancestor(known, r, nil, nil, nil)
+				parent = s.ancestor(known, r, nil, nil)
 			}
 			start := bytes.LastIndexByte(it.Path[:end], '/') + 1
 			if !isName(it.Path[start:end]) {
 				return nil, errItem
 			}
-			parent = s.ancestor(known, r, parent, it.Path[:end], it.Path[start:end])
+			parent = s.ancestor(known, r, parent, it.Path[start:end])
 		}
 		name := it.Path[bytes.LastIndexByte(it.Path, '/')+1:]
 		if !isName(name) {
 			return nil, errItem
 		}
 		if parent == nil {
-			parent = s.ancestor(known, r, nil, nil, nil)
+			parent = s.ancestor(known, r, nil, nil)
 		}
 		d = &Dir{root: r, parent: parent, depth: parent.depth + 1, name: rawdir.MakeName(string(name)), careful: it.Careful}
 	}
 	return d, nil
 }
 
-// ancestor is the Dir at a path that leads to an item. It is not entered here, and
-// is no Dir of AddRoots: it only has a name and, later, an identity.
-func (s *Shared) ancestor(known map[string]*Dir, r *root, parent *Dir, path, name []byte) *Dir {
-	key := avoidKey(r.number, path)
-	d := known[key]
+// ancestor is the Dir of a name in parent that leads to an item, or of a root. It is
+// not entered here, and is no Dir of AddRoots: it only has a name and, later, an
+// identity.
+func (s *Shared) ancestor(known ancestors, r *root, parent *Dir, name []byte) *Dir {
+	d := known[ancestorKey{parent, r.number, string(name)}]
 	if d == nil {
 		d = &Dir{root: r, name: rawdir.MakeName(r.path)}
 		if parent != nil {
 			d.parent, d.depth, d.name = parent, parent.depth+1, rawdir.MakeName(string(name))
 		}
-		known[key] = d
+		known[ancestorKey{parent, r.number, string(name)}] = d
 	}
 	return d
 }
@@ -149,6 +173,10 @@ func (s *Shared) sumOf(it *Item) *DirSum {
 // takeUp begins with an item.
 func (w *worker) takeUp(ctx context.Context, t task) {
 	s, d, it := w.p.share, t.dir, t.x.item
+	if err := t.x.wrong; err != nil {
+		w.itemFailed(ctx, d, it, err)
+		return
+	}
 	if err := s.avoids(d); err != nil {
 		w.itemFailed(ctx, d, it, err)
 		return
@@ -158,7 +186,7 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 		for _, n := range it.Part.Names {
 			chunks, err := decodeNames(n.Records, s.chunk)
 			if err != nil {
-				w.giveUp(d, it, err)
+				w.giveUp(ctx, d, it, err)
 				return
 			}
 			for _, c := range chunks {
@@ -167,7 +195,7 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 		}
 		for _, r := range it.Part.Ranges {
 			if r.Lo > r.Hi {
-				w.giveUp(d, it, errItem)
+				w.giveUp(ctx, d, it, errItem)
 				return
 			}
 			pieces = append(pieces, task{dir: d, x: &piece{ranged: true, r: r}})
@@ -180,11 +208,10 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err):
-		if !it.Must {
-			w.giveUp(d, it, err)
-			return
-		}
 		switch {
+		case !it.Must:
+			w.giveUp(ctx, d, it, err)
+			return
 		case it.Part != nil && it.Part.Dir != "":
 			w.itemSum(it, FlagVanished)
 		case d.parent == nil: // it was not listed: it can not vanish
@@ -204,11 +231,7 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 	w.leaveCall()
 	if err == nil && it.Inode != 0 && ino != 0 && ino != it.Inode {
 		d.release(w.p)
-		if it.Must {
-			w.itemFailed(ctx, d, it, errOther)
-		} else {
-			w.giveUp(d, it, errOther)
-		}
+		w.giveUp(ctx, d, it, errOther)
 		return
 	}
 	if it.Part == nil {
@@ -272,17 +295,26 @@ func (w *worker) itemSum(it *Item, flag uint8) {
 
 // itemFailed counts an item that is not read.
 func (w *worker) itemFailed(ctx context.Context, d *Dir, it *Item, err error) {
-	if it.Part != nil && it.Part.Dir != "" {
+	failed := d.fail(OpOpen, err)
+	switch {
+	case it.Part != nil && it.Part.Dir != "":
 		w.itemSum(it, FlagFailed)
-	} else {
+	case it.File:
+		failed.Dir = false
+		w.c.FailedFiles++
+	default:
 		w.c.FailedDirs++
 	}
-	w.report(ctx, d.fail(OpOpen, err))
+	w.report(ctx, failed)
 	w.finished(d)
 }
 
-// giveUp returns an item.
-func (w *worker) giveUp(d *Dir, it *Item, err error) {
+// giveUp returns an item, or counts it as failed if it must be counted.
+func (w *worker) giveUp(ctx context.Context, d *Dir, it *Item, err error) {
+	if it.Must {
+		w.itemFailed(ctx, d, it, err)
+		return
+	}
 	s := w.p.share
 	s.mu.Lock()
 	s.returned = append(s.returned, Returned{*it, cause(err)})
@@ -320,8 +352,7 @@ func (w *worker) identify(d *Dir) error {
 	}
 	err := w.identifyOnce(d)
 	if isTooMany(err) {
-		w.reopened.close(w.p)
-		w.p.reserve.giveUp()
+		w.makeRoom(err)
 		err = w.identifyOnce(d)
 	}
 	return err

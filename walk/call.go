@@ -18,18 +18,23 @@ func (w *worker) file(ctx context.Context, e *Entry) (goOn bool) {
 	}()
 	w.called()
 	err := w.h.File(ctx, e)
-	if e.have && e.typ == rawdir.Regular {
-		w.c.Bytes = plus(w.c.Bytes, e.stat.Size)
-	}
 	switch err {
 	case nil:
 		w.c.ProcessedFiles++
-		return true
 	case SkipFile:
 		w.c.SkippedFiles++
-		return true
+	default:
+		return w.fileFailed(ctx, e, err)
 	}
-	return w.fileFailed(ctx, e, err)
+	w.countBytes(e)
+	return true
+}
+
+// countBytes counts the size of an entry, when its outcome is counted.
+func (w *worker) countBytes(e *Entry) {
+	if e.have && e.typ == rawdir.Regular {
+		w.c.Bytes = plus(w.c.Bytes, e.stat.Size)
+	}
 }
 
 // fileFailed counts what the handler said of e, and is neither nil nor plainly
@@ -40,6 +45,7 @@ func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool
 	case w.ends(ctx, err, e.Path):
 		if errors.Is(err, fs.SkipAll) {
 			w.c.ProcessedFiles++
+			w.countBytes(e)
 		} else {
 			w.refused = true
 		}
@@ -55,6 +61,7 @@ func (w *worker) fileFailed(ctx context.Context, e *Entry, err error) (goOn bool
 		w.c.FailedFiles++
 		w.report(ctx, asError(err, e.Path))
 	}
+	w.countBytes(e)
 	return true
 }
 
@@ -72,10 +79,17 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 	}()
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
-	h, err := w.p.parent(d.name.String())
+	if s := w.p.share; s != nil {
+		if err := s.avoids(d); err != nil {
+			w.c.FailedFiles++
+			w.report(ctx, &Error{Op: OpOpen, Path: d.root.path, Err: err})
+			return
+		}
+	}
+	h, err := w.openParent(d)
 	if isTooMany(err) {
-		w.p.reserve.giveUp()
-		h, err = w.p.parent(d.name.String())
+		w.makeRoom(err)
+		h, err = w.openParent(d)
 	}
 	if err != nil {
 		w.c.FailedFiles++
@@ -87,6 +101,13 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 	if w.resolve(ctx, e) {
 		w.file(ctx, e)
 	}
+}
+
+// openParent opens the directory of a root that is a file.
+func (w *worker) openParent(d *Dir) (rawdir.Dir, error) {
+	w.enterCall(callOpen, d)
+	defer w.leaveCall()
+	return w.p.parent(d.name.String())
 }
 
 // guard calls a handler's method and makes an error of its panic.

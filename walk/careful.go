@@ -3,6 +3,7 @@ package walk
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // setAside keeps careful directories that w found until they are picked.
@@ -17,40 +18,37 @@ func (s *Shared) setAside(w *worker, ts []task) {
 	s.notify()
 }
 
-// NextCareful picks up to n of the newest careful items that wait, for RunCareful,
-// and returns them: whoever lets them go can note before what might harm it.
-// They are part of what remains until they are done.
-func (s *Shared) NextCareful(n int) []Item {
-	return s.NextNamed(n, func(Item) bool { return false })
-}
-
-// NextNamed is NextCareful, but an item of which alone says so is picked only if
-// no careful item is under way, and with no other one.
-func (s *Shared) NextNamed(n int, alone func(Item) bool) []Item {
+// PickCareful picks up to n of the newest careful items that wait, for RunCareful.
+// It returns them, and those that were let go and are not done, as items that name
+// them: whoever lets them go can note before what might harm it. They are part of
+// what remains until they are done.
+//
+// An item of which alone says so is picked only if no other is picked or let go,
+// and with no other one. alone may be nil.
+func (s *Shared) PickCareful(n int, alone func(Item) bool) (picked, running []Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	most := min(max(n, 0), len(s.aside))
-	n = 0
-	for n < most {
-		item := s.items([]task{s.aside[len(s.aside)-1-n]})[0]
-		if alone(item) {
-			if n == 0 && len(s.running) == 0 {
-				n = 1
-			}
+	for d := range s.running {
+		running = append(running, Item{Root: d.root.number, Path: d.relative()})
+	}
+	rest := len(s.aside)
+	for len(picked) < n && rest > 0 {
+		item := s.items(s.aside[rest-1 : rest])[0]
+		only := alone != nil && alone(item)
+		if only && len(picked)+len(s.running)+len(s.picked) > 0 {
 			break
 		}
-		n++
+		rest--
+		picked = append(picked, item)
+		if only {
+			break
+		}
 	}
-	from := len(s.aside) - n
-	picked := append([]task(nil), s.aside[from:]...)
-	clear(s.aside[from:])
-	s.aside = s.aside[:from]
-	s.picked = append(s.picked, picked...)
-	var items []Item
-	for _, t := range picked {
-		items = append(items, s.items([]task{t})...)
-	}
-	return items
+	s.picked = append(s.picked, s.aside[rest:]...)
+	clear(s.aside[rest:])
+	s.aside = s.aside[:rest]
+	slices.Reverse(picked) // as they wait
+	return picked, running
 }
 
 // RunCareful lets those run that were picked. What is found below them waits
@@ -117,10 +115,10 @@ func (w *worker) avoid(ctx context.Context, d *Dir, err error) {
 	w.finished(d)
 }
 
-// Hungry says that so many others wait for work: workers with nothing queued
-// split what is in hand, so that there is something to take. 0: no more.
-func (s *Shared) Hungry(bags int) {
-	if bags > 0 {
+// Hungry says whether others wait for work: then workers with nothing queued split
+// what is in hand, so that there is something to take.
+func (s *Shared) Hungry(yes bool) {
+	if yes {
 		s.p.attention.Or(hungry)
 	} else {
 		s.p.attention.And(^int32(hungry))
@@ -134,16 +132,4 @@ func (s *Shared) Forget(dirs []string) {
 	for _, id := range dirs {
 		delete(s.dirs, id)
 	}
-}
-
-// CarefulRunning are the careful directories that were let go and are not done,
-// as items that name them.
-func (s *Shared) CarefulRunning() []Item {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var items []Item
-	for d := range s.running {
-		items = append(items, Item{Root: d.root.number, Path: d.relative()})
-	}
-	return items
 }

@@ -276,6 +276,7 @@ func (w *worker) queueSubs(d *Dir) {
 	}
 	w.c.FoundDirs += int64(n)
 	if m := w.p.maxDepth; m > 0 && int(d.depth)+1 >= m {
+		w.subs = w.subs[:0]
 		w.c.FilteredDirs += int64(n)
 		return
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Cut is a consistent state of a walk: what was counted up to an epoch, and what
-// remains. Whatever is counted later is of these items.
+// Cut is a consistent state of a walk: what was counted up to the end of an epoch,
+// in all epochs up to it, and what remains. Whatever is counted later is of these
+// items.
 type Cut struct {
 	Epoch  uint64
 	Items  []Item            // what remains, each once
@@ -45,13 +46,13 @@ var errEnded = errors.New("the walk has ended: Wait tells what remains")
 // counted before and what remains. What is added while it waits is not in it. A
 // chunk that is being handled is cut in its midst, if it takes long.
 //
-// If ctx ends first, the epoch goes on all the same: the next Cut waits for the
-// workers that were missing, and until then Take and Returned give nothing.
-func (s *Shared) Cut(ctx context.Context) (*Cut, error) { return s.CutAfter(ctx, func() {}) }
-
-// CutAfter is Cut, but calls began when the cut has begun: what was added before
+// began, if it is not nil, is called when the cut has begun: what was added before
 // is in it, and what is added later is not.
-func (s *Shared) CutAfter(ctx context.Context, began func()) (*Cut, error) {
+//
+// If ctx ends first, the epoch goes on all the same: the next Cut waits for the
+// workers that were missing, and until then Take and Returned give nothing. Each
+// Cut covers all epochs up to its own, also one that nobody got a Cut of.
+func (s *Shared) Cut(ctx context.Context, began func()) (*Cut, error) {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -65,7 +66,9 @@ func (s *Shared) CutAfter(ctx context.Context, began func()) (*Cut, error) {
 	if c == nil {
 		return nil, errEnded
 	}
-	began()
+	if began != nil {
+		began()
+	}
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +176,7 @@ func (w *worker) cut(ctx context.Context, rest ...task) {
 	s.countParts(w)
 	c := s.open
 	c.notes = append(c.notes, notes...)
-	c.totals.add(&w.c)
+	c.totals.Add(&w.c)
 	c.failed = c.failed || err != nil
 	c.missing--
 	s.closeIfDone()
@@ -186,8 +189,8 @@ func (w *worker) commit(ctx context.Context) error {
 		return errEnded
 	}
 	err := w.flush(ctx)
-	if err == nil && s.o.Cut != nil {
-		err = w.guard(func() error { return s.o.Cut(w.id, w.epoch) })
+	if err == nil && s.o.Commit != nil {
+		err = w.guard(func() error { return s.o.Commit(w.id, w.epoch) })
 	}
 	if err != nil {
 		w.p.fail(err)
@@ -224,23 +227,49 @@ func (w *worker) lastCut(ctx context.Context) {
 	s.live--
 	s.mu.Unlock()
 	w.commit(ctx)
-	s.mu.Lock()
-	s.countParts(w)
-	s.mu.Unlock()
+	// What it counted in parts is added when all have ended: an open cut has others.
 }
 
-// lost takes a worker out of the cuts whose handler ended its goroutine.
+// lost takes a worker out of the cuts whose handler ended its goroutine. What it
+// had in hand remains as a whole, though some of it may be counted.
 func (s *Shared) lost(w *worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if w.epoch == 0 {
 		return // it did not join
 	}
+	w.leaveAtHand()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.live--
 	if s.open != nil && w.epoch < s.epoch.Load() {
 		s.open.failed = true
 		s.open.missing--
 		s.closeIfDone()
+	}
+}
+
+// leaveAtHand notes the task at hand, wherever in it a handler was called, and
+// closes what it holds.
+func (w *worker) leaveAtHand() {
+	t := w.task
+	d := t.dir
+	if d == nil || d.depth < 0 {
+		return // there is none, or rootFile has noted it
+	}
+	if d.reading == nil {
+		w.leave(t)
+		return
+	}
+	last := d.reading.parts.Load() <= 0
+	switch {
+	case last:
+		w.leave(w.rest(d, nil))
+	case w.handAll != nil:
+		w.leave(w.rest(d, w.handAll))
+	default:
+		w.leave(t)
+	}
+	if last || d.reading.parts.Add(-1) == 0 {
+		d.release(w.p)
 	}
 }
 

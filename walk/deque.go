@@ -102,6 +102,28 @@ func (q *deque) takeOldest(into []task, n int, epoch uint64) []task {
 	return into
 }
 
+// takeOthers appends the oldest n tasks that are not careful to into: careful ones
+// were let go, and go on here. The caller holds mu, and no cut is open.
+func (q *deque) takeOthers(into []task, n int) []task {
+	var careful []task
+	at := q.head
+	for ; at < len(q.tasks) && n > 0; at++ {
+		if t := q.tasks[at]; t.dir.careful {
+			careful = append(careful, t)
+		} else {
+			into = append(into, t)
+			n--
+		}
+	}
+	clear(q.tasks[q.head:at])
+	q.head = at - len(careful)
+	copy(q.tasks[q.head:], careful)
+	if q.head == len(q.tasks) {
+		q.tasks, q.head = q.tasks[:0], 0
+	}
+	return into
+}
+
 func (q *deque) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

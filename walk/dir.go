@@ -28,7 +28,7 @@ type Dir struct {
 	// its subdirectories that were not opened yet. Who takes it to 0 closes it.
 	users      atomic.Int32
 	retained   bool
-	careful    bool   // see Shared.NextCareful
+	careful    bool   // see Shared.PickCareful
 	identified bool   // dev and ino were asked for: of what leads to an added item, guarded by root.mu
 	cut        uint32 // the epoch of the last cut that noted it; guarded by Shared.turn
 	handle     rawdir.Dir

@@ -58,9 +58,41 @@ func (b *budget) acquire(n int64, force bool) bool {
 
 func (b *budget) release(n int64) { b.acquire(-n, true) }
 
+// purse is what one walk holds of a budget.
+type purse struct {
+	of *budget
+
+	mu     sync.Mutex
+	held   int64
+	closed bool // all was given back, and nothing is counted any more
+}
+
+func (p *purse) acquire(n int64, force bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return force
+	}
+	if !p.of.acquire(n, force) {
+		return false
+	}
+	p.held += n
+	return true
+}
+
+func (p *purse) release(n int64) { p.acquire(-n, true) }
+
+// close gives back all that is held, when the walk ends or is given up.
+func (p *purse) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of.release(p.held)
+	p.held, p.closed = 0, true
+}
+
 // gathered holds the names that a pass keeps.
 type gathered struct {
-	budget  *budget
+	purse   *purse
 	r       Range // what is gathered; Hi is lowered when it does not fit
 	records []byte
 	index   []indexed
@@ -80,11 +112,11 @@ const perName = 2*16 + 2*24
 func (g *gathered) add(hash uint64, ent *rawdir.Dirent) {
 	need := int64(2*rawdir.RecordLen(ent.Name)) + perName
 	if g.used()+need > g.granted {
-		step := max(g.budget.least, need)
-		if g.budget.acquire(step, g.granted == 0) {
+		step := max(g.purse.of.least, need)
+		if g.purse.acquire(step, g.granted == 0) {
 			g.granted += step
 		} else if !g.halve() {
-			g.budget.acquire(step, true) // all have one hash
+			g.purse.acquire(step, true) // all have one hash
 			g.granted += step
 		}
 		if hash > g.r.Hi {
@@ -164,7 +196,7 @@ func (g *gathered) chunks(d *Dir, of *whole, size int) []task {
 		lo = hi + 1
 	}
 	// The rest of what was granted is free again, or was needed beyond it.
-	g.budget.release(g.granted)
+	g.purse.release(g.granted)
 	g.records, g.index, g.granted = nil, nil, 0
 	return tasks
 }
@@ -176,12 +208,15 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 	if r.skipRest.Load() {
 		return // it is not read
 	}
-	w.enterCall(callReaddir, d)
-	h, err := d.handle.Again()
-	w.leaveCall()
+	again := func() (rawdir.Dir, error) {
+		w.enterCall(callReaddir, d)
+		defer w.leaveCall()
+		return d.handle.Again()
+	}
+	h, err := again()
 	if isTooMany(err) {
-		w.p.reserve.giveUp()
-		h, err = d.handle.Again()
+		w.makeRoom(err)
+		h, err = again()
 	}
 	if err != nil {
 		w.readFailed(ctx, d, err)
@@ -192,10 +227,10 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 		h.Close()
 		w.p.fds.Add(-1)
 	}()
-	g := gathered{budget: s.budget, r: x.r}
+	g := gathered{purse: &s.held, r: x.r}
 	for ended := false; !ended && !r.skipRest.Load(); {
 		if !w.mayGoOn(ctx, d, x) {
-			s.budget.release(g.granted)
+			s.held.release(g.granted)
 			return
 		}
 		var n int

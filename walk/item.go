@@ -16,7 +16,7 @@ type Item struct {
 	Inode   uint64 // of the directory as whoever gave it away saw it when it opened it; 0: not known
 	File    bool   // the root is not a directory
 	Part    *Part  // not nil: the directory was entered already, and this is left of it
-	Careful bool   // see Shared.NextCareful; what is found below has it too
+	Careful bool   // see Shared.PickCareful; what is found below has it too
 	Must    bool   // count it also if it is gone or another directory: see Shared.Returned
 }
 

@@ -4,21 +4,27 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 
 	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // encodeNames writes the records of a chunk as Names has them. What makes no
-// sense ends it: who handles the chunk reports that.
-func encodeNames(chunk []byte) []byte {
-	b := make([]byte, 0, len(chunk))
+// sense ends it: who handles the chunk reports that. What decodeNames would refuse
+// is left out, and then not all was written.
+func encodeNames(chunk []byte) (b []byte, all bool) {
+	b, all = make([]byte, 0, len(chunk)), true
 	var ent rawdir.Dirent
 	for {
 		rest, err := rawdir.Next(chunk, &ent)
 		if err != nil || ent.Name == "" {
-			return b
+			return b, all
 		}
 		chunk = rest
+		if !isName(ent.Name.Bytes()) {
+			all = false
+			continue
+		}
 		b = append(b, byte(ent.Type))
 		b = binary.AppendUvarint(b, ent.Ino)
 		b = binary.AppendUvarint(b, uint64(len(ent.Name)-1))
@@ -45,10 +51,13 @@ func decodeNames(b []byte, size int) (chunks [][]byte, err error) {
 		}
 		name := b[n : n+int(length)]
 		b = b[n+int(length):]
-		if !isName(name) || len(name) > 1<<12 {
+		if !isName(name) || length > math.MaxUint16 {
 			return nil, errNames
 		}
 		record := rawdir.MakeName(string(name))
+		if rawdir.RecordLen(record) > math.MaxUint16 {
+			return nil, errNames
+		}
 		if len(chunk) > 0 && len(chunk)+rawdir.RecordLen(record) > size {
 			chunks = append(chunks, chunk)
 			chunk = nil

@@ -85,10 +85,7 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 	}
 	h, sameMount, err := w.openOnce(d)
 	if isTooMany(err) {
-		w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
-		w.p.maxFDs.Store(0)
-		w.reopened.close(w.p)
-		w.p.reserve.giveUp()
+		w.makeRoom(err)
 		h, sameMount, err = w.openOnce(d)
 	}
 	if err != nil {
@@ -119,6 +116,15 @@ func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 		return nil, false, err
 	}
 	return at.OpenDir(d.name)
+}
+
+// makeRoom gives up the descriptors that the walk can do without, for a call that
+// failed because there were too many.
+func (w *worker) makeRoom(err error) {
+	w.p.log.Warn("out of file descriptors: directories are opened again by their path", "err", err)
+	w.p.maxFDs.Store(0)
+	w.reopened.close(w.p)
+	w.p.reserve.giveUp()
 }
 
 func isTooMany(err error) bool {
@@ -266,6 +272,9 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 			r.failed.Store(true)
 			w.report(ctx, dirError(err, d))
 		}
+	}
+	if r.whole != nil {
+		w.leftWhole(r.whole)
 	}
 	switch {
 	case r.failed.Load():

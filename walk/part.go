@@ -11,13 +11,14 @@ import (
 // piece says what a task of a shared walk is that is more than a directory to
 // open. It is not changed once others can see it.
 //
-//	item != nil     it was added, and was not begun here
+//	item != nil     it was added, and was not begun here; if wrong, it makes no sense
 //	chunk == nil    list the directory again and keep what is in r
 //	chunk != nil    handle these entries; if ranged, r says which they are
 //	leave           only in cuts: nothing is left but to leave the directory
 type piece struct {
 	of     *whole
 	item   *Item
+	wrong  error
 	raw    bool // Filter has not seen the chunk
 	ranged bool
 	leave  bool
@@ -135,9 +136,14 @@ func (w *worker) ownsLast(ctx context.Context, wh *whole) bool {
 		// directory: it is left in the next epoch too.
 		w.cut(ctx, task{dir: wh.d, x: &piece{of: wh, leave: true}})
 	}
+	return true
+}
+
+// leftWhole notes that a directory with parts was left: what was counted in it is
+// of no use any more. Until then it remains if the walk ends.
+func (w *worker) leftWhole(wh *whole) {
 	wh.done.Store(true)
 	delete(w.counted, wh)
-	return true
 }
 
 // partItem is the item of a directory that was entered, without its parts. The
@@ -150,14 +156,19 @@ func (s *Shared) partItem(wh *whole) Item {
 	return it
 }
 
-// addTo adds a task to what is left of its directory.
+// addTo adds a task to what is left of its directory. The caller holds mu.
 func (t *task) addTo(p *Part) {
 	switch {
 	case t.x.leave:
 	case t.x.ranged:
 		p.Ranges = append(p.Ranges, t.x.r)
 	default:
-		p.Names = append(p.Names, Names{Filtered: !t.x.raw, Records: encodeNames(t.chunk)})
+		records, all := encodeNames(t.chunk)
+		if !all {
+			p.Flags |= FlagFailed
+			t.x.of.sum.Flags |= FlagFailed
+		}
+		p.Names = append(p.Names, Names{Filtered: !t.x.raw, Records: records})
 	}
 }
 
@@ -231,6 +242,7 @@ func (w *worker) splitShared(d *Dir, chunk []byte, first int) []byte {
 // sharedTask carries out a task of a shared walk.
 func (w *worker) sharedTask(ctx context.Context, t task) {
 	d, x := t.dir, t.x
+	w.task, w.handAll = t, nil
 	switch {
 	case x == nil:
 		if w.enter(ctx, d) {
@@ -248,16 +260,16 @@ func (w *worker) sharedTask(ctx context.Context, t task) {
 
 // handlePiece handles a chunk, and ends this part of its directory.
 func (w *worker) handlePiece(ctx context.Context, d *Dir, chunk []byte, x piece) {
-	w.hand = x
+	w.hand, w.handAll = x, chunk
 	if x.raw && w.fl != nil && !d.reading.skipRest.Load() {
 		chunk = w.filter(ctx, d, chunk)
+		w.handAll = chunk
 		w.hand.raw, w.hand.ranged = false, false // it may be in another order now
 	}
-	w.handAll = chunk
 	w.handle(ctx, d, chunk)
 	w.queueSubs(d)
 	if x.held > 0 {
-		w.p.share.budget.release(x.held)
+		w.p.share.held.release(x.held)
 	}
 	w.endPart(ctx, d)
 }

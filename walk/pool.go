@@ -351,31 +351,13 @@ func (p *pool) totals(t Totals) Totals {
 		w.sharedMu.Lock()
 		c := w.shared
 		w.sharedMu.Unlock()
-		t.add(&c)
+		t.Add(&c)
 	}
 	if p.share != nil {
 		p.share.addFound(&t)
 	}
 	t.Workers = int(p.started.Load())
 	return t
-}
-
-func (t *Totals) add(c *Totals) {
-	t.FoundDirs += c.FoundDirs
-	t.ProcessedDirs += c.ProcessedDirs
-	t.FilteredDirs += c.FilteredDirs
-	t.FailedDirs += c.FailedDirs
-	t.VanishedDirs += c.VanishedDirs
-	t.ProcessedFiles += c.ProcessedFiles
-	t.SkippedFiles += c.SkippedFiles
-	t.FilteredFiles += c.FilteredFiles
-	t.FailedFiles += c.FailedFiles
-	t.VanishedFiles += c.VanishedFiles
-	t.Bytes = plus(t.Bytes, c.Bytes)
-	t.Errors += c.Errors
-	if c.FirstError != nil && (t.FirstError == nil || c.FirstError.less(t.FirstError)) {
-		t.FirstError = c.FirstError
-	}
 }
 
 // plus adds sizes. Sparse files can have more bytes than can be counted: the sum

@@ -247,7 +247,11 @@ func (p *pool) lookAt(r *root) {
 	if dev, ino, err := h.Identity(); err == nil {
 		d.dev, d.ino = dev, ino
 	}
-	if p.fds.Add(1) > min(keptRoots, p.maxFDs.Load()) {
+	keep := min(keptRoots, p.maxFDs.Load())
+	if p.share != nil {
+		keep = 0 // it may never begin at its roots
+	}
+	if p.fds.Add(1) > keep {
 		p.fds.Add(-1)
 		if err := h.Close(); err != nil {
 			p.log.Warn("close failed", "path", r.path, "err", err)

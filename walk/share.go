@@ -21,10 +21,12 @@ type ShareOptions struct {
 	Key uint64
 	// NewHandler makes the Handler of each worker, on the worker's goroutine.
 	NewHandler func(worker int) (Handler, error)
-	// Cut is called on a worker's own goroutine when it passes from one epoch to
-	// the next, after its handler's Flush: what that handler counted since the
-	// last such call belongs to epoch. An error fails the walk.
-	Cut func(worker int, epoch uint64) error
+	// Commit is called on a worker's own goroutine when it passes from one epoch to
+	// the next, and when it ends, after its handler's Flush: what that handler
+	// counted since the last such call belongs to epoch. A Cut covers all epochs up
+	// to its own, which may be several if a Cut was given up. An error fails the
+	// walk.
+	Commit func(worker int, epoch uint64) error
 	// Notify is called, from any goroutine, and must not block, when something
 	// happened that whoever feeds the walk wants to look at: it runs low or dry,
 	// an item was returned, careful work waits or has ended, a handler stopped or
@@ -43,9 +45,14 @@ type ShareOptions struct {
 // given, by AddRoots and Add, and gives work away by Take; when it has none it
 // waits. Unless a method says otherwise, any goroutine may call it.
 //
+// It is meant for the clients of a server, not for programs that walk trees: these
+// use [Trees]. Package ledger stores its items, and a client may meet those that an
+// older or newer one has stored: fields are only added to [Item], [Part], [Names],
+// [Range], [DirSum] and [Totals], and none changes its meaning.
+//
 //	AddRoots, Add ──► feed ──► deques of the workers ──► Take
 //	                              │            ▲
-//	     careful directories ──► aside ──► picked: NextCareful, RunCareful
+//	     careful directories ──► aside ──► picked: PickCareful, RunCareful
 //	     can not be taken up ──► returned: Returned
 //
 // What was counted and what remains are told by cuts: see Cut.
@@ -58,7 +65,7 @@ type Shared struct {
 	chunk      int           // size of a chunk; tests make it small
 	mostChunks int           // of a directory that is read at once; a larger one is huge
 	patience   time.Duration // how long a cut waits for a chunk at hand
-	budget     *budget       // for names of huge directories
+	budget     *budget       // for names of huge directories; tests have their own
 	hash       func(key uint64, name []byte) uint64
 
 	feed     deque         // what was added
@@ -85,6 +92,7 @@ type Shared struct {
 	avoided   atomic.Pointer[map[string]string] // by avoidKey
 	abandoned atomic.Bool
 	watch     watch
+	held      purse
 	taker     *worker // opens what is given away; of who has the turn, and none of the pool
 
 	ended chan struct{} // closed when all workers have ended
@@ -123,6 +131,7 @@ func NewShared(ctx context.Context, o *ShareOptions) (*Shared, error) {
 	if o.tune != nil {
 		o.tune(s)
 	}
+	s.held.of = s.budget
 	s.p.share = s
 	s.taker = &worker{p: s.p, id: -1}
 	s.taker.call.on = o.Stall > 0
@@ -182,18 +191,20 @@ func (s *Shared) start(ctx context.Context) {
 	procs := raiseProcs(workers)
 	detach := context.AfterFunc(ctx, s.Stop)
 	p.setLimit(workers, false)
-	stopWatch := s.watch.start(p, s.o.Stall)
+	s.watch.start(p, s.o.Stall)
 	go func() {
 		defer close(s.ended)
 		if adaptive {
 			p.adapt(procs)
 		}
 		<-p.ended
-		p.limitMu.Lock() // no worker is started any more
+		p.limitMu.Lock()
+		//lint:ignore SA2001 who starts a worker holds it: from here on there is none
 		p.limitMu.Unlock()
 		wg.Wait()
 		detach()
-		stopWatch()
+		s.watch.stop()
+		s.watch.wg.Wait()
 		s.turn <- struct{}{} // nobody takes
 		s.finish(ctx)
 		<-s.turn
@@ -208,6 +219,9 @@ func (s *Shared) finish(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.p
+	for i := range p.started.Load() {
+		s.countParts(p.workers[i].Load())
+	}
 	notes := slices.Clone(s.feed.tasks[s.feed.head:])
 	for i := range p.started.Load() {
 		q := &p.workers[i].Load().q
@@ -219,31 +233,25 @@ func (s *Shared) finish(ctx context.Context) {
 	for i := range p.started.Load() {
 		w := p.workers[i].Load()
 		c.notes = append(c.notes, w.left...)
-		c.totals.add(&w.c)
+		c.totals.Add(&w.c)
 	}
 	c.addReturned(s.returned)
 	s.last = s.build(c)
 	s.last.Totals.Stopped = p.skipped
 	for _, t := range slices.Concat(queued, s.aside, s.picked) {
-		if t.x != nil && t.x.held > 0 {
-			s.budget.release(t.x.held)
-		}
 		p.abandon(t)
 	}
-	if !s.began {
-		for _, t := range s.first {
-			p.abandon(t)
-		}
-	}
+	s.held.close()
 	s.err = p.err
 	if s.err == nil && !p.skipped && ctx.Err() != nil {
 		s.err = context.Cause(ctx)
 	}
 }
 
-// AddRoots begins at the roots, as Trees would. It is called once, by one of all
-// that share. False: the last cut was made, and they are not in it.
-func (s *Shared) AddRoots() bool {
+// AddRoots begins at the roots, as Trees would; careful says that they are careful
+// items. It is called once, by one of all that share. False: the last cut was made,
+// and they are not in it.
+func (s *Shared) AddRoots(careful bool) bool {
 	s.mu.Lock()
 	if s.began || s.last != nil {
 		defer s.mu.Unlock()
@@ -251,15 +259,25 @@ func (s *Shared) AddRoots() bool {
 	}
 	s.began = true
 	for _, t := range s.first {
+		t.dir.careful = careful
 		if t.dir.depth == 0 {
 			s.found.FoundDirs++
 		} else {
 			s.p.rootFiles.Add(1)
 		}
 	}
-	s.push(s.first)
+	if careful {
+		s.p.pending.Add(int64(len(s.first)))
+		s.aside = append(s.aside, s.first...)
+	} else {
+		s.push(s.first)
+	}
 	s.mu.Unlock()
-	s.p.wakeIdle(len(s.first))
+	if careful {
+		s.notify()
+	} else {
+		s.p.wakeIdle(len(s.first))
+	}
 	return true
 }
 
@@ -270,11 +288,14 @@ func (s *Shared) push(ts []task) {
 	s.feed.push(ts...)
 }
 
+// Progress is what was counted until a moment ago.
+func (s *Shared) Progress() Totals { return s.p.totals(Totals{}) }
+
 // addFound adds what was counted by no worker.
 func (s *Shared) addFound(t *Totals) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.add(&s.found)
+	t.Add(&s.found)
 }
 
 // Stop ends the walk early, as if its context were cancelled: workers stop at
@@ -290,11 +311,14 @@ func (s *Shared) Wait() (*Cut, error) {
 }
 
 // Abandon gives up all of the walk since the last cut. It does not wait: it is for
-// a walk with a worker that hangs in a system call. Workers end when they can,
-// without a last cut.
+// a walk with a worker that hangs in a system call. What others need is free at
+// once; workers end when they can, without a last cut.
 func (s *Shared) Abandon() {
 	s.abandoned.Store(true)
 	s.p.stop()
+	s.watch.stop()
+	s.p.reserve.giveUp()
+	s.held.close()
 }
 
 // SetWorkers sets the number of workers; it does not adapt any more then. With 0

@@ -65,7 +65,7 @@ func sharedOnce(tb testing.TB, dir string, stall time.Duration) int64 {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.AddRoots()
+	s.AddRoots(false)
 	for s.Load().Pending > 0 {
 		<-changed
 	}

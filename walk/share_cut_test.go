@@ -123,11 +123,11 @@ func TestACutDoesNotWaitForASlowChunkNorCutAFastOne(t *testing.T) {
 				time.Sleep(c.each)
 				return nil
 			}}, 1, ShareOptions{Options: Options{FS: files(100)}})
-			s.AddRoots()
+			s.AddRoots(false)
 			for range 5 {
 				<-started
 			}
-			cut, err := s.Cut(t.Context())
+			cut, err := s.Cut(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,12 +177,12 @@ func TestADirectoryIsLeftInTheEpochOfItsLastPart(t *testing.T) {
 		}
 		return nil
 	}}, 2, o)
-	s.AddRoots()
+	s.AddRoots(false)
 	<-at
 	<-at
 	cut := make(chan *Cut)
 	go func() {
-		c, err := s.Cut(t.Context())
+		c, err := s.Cut(t.Context(), nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -263,8 +263,8 @@ func TestTwoShareADirectoryOfSlowFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s[0].AddRoots()
-	s[0].Hungry(1)
+	s[0].AddRoots(false)
+	s[0].Hungry(true)
 	s[0].SetWorkers(1) // nobody else splits its chunk
 	// Each file takes until the other one has something to do.
 	var bags [][]Item
@@ -275,7 +275,7 @@ func TestTwoShareADirectoryOfSlowFiles(t *testing.T) {
 	if len(bags) != 1 || len(bags[0]) != 1 || bags[0][0].Part == nil || bags[0][0].Part.Dir == "" {
 		t.Fatalf("%+v was taken", bags)
 	}
-	s[0].Hungry(0)
+	s[0].Hungry(false)
 	s[1].Add(bags[0])
 	close(gate)
 	sums := DirSum{}
@@ -283,7 +283,7 @@ func TestTwoShareADirectoryOfSlowFiles(t *testing.T) {
 		for s[i].Load().Pending > 0 {
 			<-changed
 		}
-		c, err := s[i].Cut(t.Context())
+		c, err := s[i].Cut(t.Context(), nil)
 		if err != nil || len(c.Items) != 0 {
 			t.Fatalf("%+v, %v", c, err)
 		}
@@ -388,7 +388,7 @@ func TestWhatAHandlerRefusedRemains(t *testing.T) {
 			}
 			o := ShareOptions{Options: Options{FS: files(3, "d/f1", "d/f2", "d/f3", "d/e/f4")}}
 			s := alone(t, h, 1, o)
-			s.AddRoots()
+			s.AddRoots(false)
 			last, err := s.Wait()
 			if !errors.Is(err, c.want) || !s.Load().Stopped {
 				t.Errorf("the error is %v, want %v", err, c.want)
@@ -396,7 +396,7 @@ func TestWhatAHandlerRefusedRemains(t *testing.T) {
 			broken = false
 			tot := last.Totals
 			more := resume(t, h, last.Items, o)
-			tot.add(&more)
+			tot.Add(&more)
 			if tot.FoundDirs != 3 || tot.ProcessedDirs != 3 || tot.ProcessedFiles != 7 {
 				t.Errorf("%+v", tot)
 			}
@@ -416,8 +416,8 @@ func TestACutThatCanNotBeCommittedFailsTheWalk(t *testing.T) {
 	boom := errors.New("boom")
 	for name, change := range map[string]func(*calls, *ShareOptions){
 		"flush": func(c *calls, _ *ShareOptions) { c.flush = func() error { return boom } },
-		"cut":   func(_ *calls, o *ShareOptions) { o.Cut = func(int, uint64) error { return boom } },
-		"panic": func(_ *calls, o *ShareOptions) { o.Cut = func(int, uint64) error { panic(boom) } },
+		"cut":   func(_ *calls, o *ShareOptions) { o.Commit = func(int, uint64) error { return boom } },
+		"panic": func(_ *calls, o *ShareOptions) { o.Commit = func(int, uint64) error { panic(boom) } },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, o := &calls{}, ShareOptions{Options: Options{FS: files(3)}}
@@ -425,9 +425,9 @@ func TestACutThatCanNotBeCommittedFailsTheWalk(t *testing.T) {
 			h.leave = func(*Dir) error { close(ready); return nil }
 			change(h, &o)
 			s := alone(t, h, 1, o)
-			s.AddRoots()
+			s.AddRoots(false)
 			<-ready
-			if c, err := s.Cut(t.Context()); err == nil {
+			if c, err := s.Cut(t.Context(), nil); err == nil {
 				t.Errorf("%+v", c)
 			}
 			if _, err := s.Wait(); err == nil || !strings.Contains(err.Error(), "boom") {
@@ -445,18 +445,18 @@ func TestACutThatWasGivenUpIsSettledBeforeTheNext(t *testing.T) {
 	o := ShareOptions{Options: Options{FS: files(2)}}
 	o.tune = func(s *Shared) { s.patience = 0 }
 	s := alone(t, &calls{file: func(*Entry) error { at <- struct{}{}; <-gate; return nil }}, 1, o)
-	s.AddRoots()
+	s.AddRoots(false)
 	<-at
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if c, err := s.Cut(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if c, err := s.Cut(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	if got := s.Take(1, 10, 1000); got != nil {
 		t.Errorf("%+v was taken from an open cut", got)
 	}
 	close(gate)
-	c, err := s.Cut(t.Context())
+	c, err := s.Cut(t.Context(), nil)
 	if err != nil || c.Epoch != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -487,7 +487,7 @@ func TestTakeLeavesAShareOfEachDepth(t *testing.T) {
 	if l := s.Load(); l.Queued != 5 || l.Pending != 5 || l.MinDepth != 1 {
 		t.Errorf("%+v", l)
 	}
-	c, err := s.Cut(t.Context())
+	c, err := s.Cut(t.Context(), nil)
 	if err != nil || len(c.Items) != 5 {
 		t.Errorf("%d items are left, %v", len(c.Items), err)
 	}

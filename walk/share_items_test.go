@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // watched is alone, with a channel that gets something when Notify is called.
@@ -40,7 +42,7 @@ func TestWhatCanNotBeTakenUpIsReturnedOrCountedIfItMust(t *testing.T) {
 		{Path: []byte("gone")},
 		{Path: []byte("gone/below")},
 		{Path: []byte("f")}, // no directory
-		{Path: []byte("gone"), Part: &Part{Names: []Names{{Records: encodeNames(nil)}}, Ranges: []Range{{1, 2}}}},
+		{Path: []byte("gone"), Part: &Part{Names: []Names{{Records: nil}}, Ranges: []Range{{1, 2}}}},
 		{Path: []byte("gone"), Part: &Part{Counts: DirCounts{Files: 3}}}, // only to be left
 	}
 	errs := map[string]string{
@@ -51,7 +53,7 @@ func TestWhatCanNotBeTakenUpIsReturnedOrCountedIfItMust(t *testing.T) {
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	cut, err := s.Cut(t.Context())
+	cut, err := s.Cut(t.Context(), nil)
 	if err != nil || len(cut.Items) != 6 {
 		t.Errorf("%d items remain, %v", len(cut.Items), err)
 	}
@@ -71,7 +73,7 @@ func TestWhatCanNotBeTakenUpIsReturnedOrCountedIfItMust(t *testing.T) {
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	cut, err = s.Cut(t.Context())
+	cut, err = s.Cut(t.Context(), nil)
 	if err != nil || len(cut.Items) != 0 || s.Returned() != nil {
 		t.Errorf("%+v remain, %v", cut.Items, err)
 	}
@@ -105,6 +107,65 @@ func TestItemsThatNoDirectoryHasAreReturned(t *testing.T) {
 	}
 }
 
+func TestItemsThatNoDirectoryHasFailIfTheyMustBeCounted(t *testing.T) {
+	items := []Item{
+		{Root: 1}, {Root: -1},
+		{Path: []byte("a/../b")}, {Path: []byte("..")},
+		{File: true, Path: []byte("a")},
+		{Part: &Part{Names: []Names{{Records: []byte{8}}}}},
+		{Part: &Part{Ranges: []Range{{2, 1}}}},
+		{Path: []byte("/a"), Part: &Part{Dir: "x.1"}},
+	}
+	for i := range items {
+		items[i].Must = true
+	}
+	s, changed := watched(t, &calls{}, 1, ShareOptions{Options: Options{FS: files(0)}})
+	s.Add(items)
+	for s.Load().Pending > 0 {
+		<-changed
+	}
+	c, err := s.Cut(t.Context(), nil)
+	if err != nil || len(c.Items) > 0 {
+		t.Errorf("%+v remains, %v", c.Items, err)
+	}
+	if got := c.Totals; got.FailedDirs != 6 || got.FailedFiles != 1 || got.Errors != int64(len(items)) {
+		t.Errorf("%+v", got)
+	}
+	if c.Shared["x.1"].Flags != FlagFailed {
+		t.Errorf("%+v", c.Shared)
+	}
+	if r := s.Returned(); r != nil {
+		t.Errorf("%+v was returned", r)
+	}
+}
+
+func TestNamesThatAreWrittenCanBeRead(t *testing.T) {
+	var chunk []byte
+	names := []string{"a", "\xff\n", strings.Repeat("n", 255), strings.Repeat("n", 1<<12+1), strings.Repeat("n", 60_000)}
+	for _, n := range names {
+		chunk = rawdir.AppendRecord(chunk, 7, rawdir.Regular, rawdir.MakeName(n))
+	}
+	records, all := encodeNames(chunk)
+	got := namesIn(t, []Item{{Part: &Part{Names: []Names{{Records: records}}}}})
+	if !all || !slices.Equal(got, names) {
+		t.Errorf("%.100q were read", got)
+	}
+}
+
+func TestADeepItemTakesLittleMemory(t *testing.T) {
+	s := alone(t, &calls{}, 1, ShareOptions{Options: Options{FS: files(0)}})
+	s.SetWorkers(0)
+	const depth = 10_000
+	it := &Item{Path: []byte(strings.TrimSuffix(strings.Repeat("d/", depth), "/"))}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	s.Add([]Item{*it})
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / depth; n > 1000 {
+		t.Errorf("%d bytes for each directory", n)
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	f.Add([]byte{8, 1, 1, 'a', 4, 0, 2, 'b', 'c'})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -114,7 +175,11 @@ func FuzzNames(f *testing.F) {
 		}
 		var again []byte
 		for _, c := range chunks {
-			again = append(again, encodeNames(c)...)
+			records, all := encodeNames(c)
+			if !all {
+				t.Errorf("%q was not written", c)
+			}
+			again = append(again, records...)
 		}
 		more, err := decodeNames(again, 1000)
 		if err != nil || !slices.EqualFunc(chunks, more, slices.Equal) {
@@ -145,7 +210,7 @@ func TestWhatIsReturnedWhileACutIsOpenRemainsInIt(t *testing.T) {
 	<-fsys.at
 	cut := make(chan *Cut)
 	go func() {
-		c, err := s.Cut(t.Context())
+		c, err := s.Cut(t.Context(), nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -169,12 +234,12 @@ func TestWhatIsSetAsideWhileACutIsOpenRemainsInIt(t *testing.T) {
 	o.tune = func(s *Shared) { s.patience = time.Hour }
 	s := alone(t, &calls{file: func(e *Entry) error { close(at); <-gate; return nil }}, 1, o)
 	s.Add([]Item{{Careful: true}})
-	s.NextCareful(1)
+	s.PickCareful(1, nil)
 	s.RunCareful()
 	<-at
 	cut := make(chan *Cut)
 	go func() {
-		c, err := s.Cut(t.Context())
+		c, err := s.Cut(t.Context(), nil)
 		if err != nil {
 			t.Error(err)
 		}
@@ -221,19 +286,19 @@ func TestNothingCarefulRunsThatWasNotPicked(t *testing.T) {
 	if bags := s.Take(3, 100, 10_000); bags != nil {
 		t.Errorf("%+v was taken", bags)
 	}
-	c, err := s.Cut(t.Context())
+	c, err := s.Cut(t.Context(), nil)
 	if err != nil || len(c.Items) != 1 || !c.Items[0].Careful {
 		t.Errorf("%+v, %v", c, err)
 	}
-	if items := s.NextCareful(5); len(items) != 1 || string(items[0].Path) != "a" {
+	if items, _ := s.PickCareful(5, nil); len(items) != 1 || string(items[0].Path) != "a" {
 		t.Errorf("%+v were picked", items)
 	}
-	if c, err := s.Cut(t.Context()); err != nil || len(c.Items) != 1 {
+	if c, err := s.Cut(t.Context(), nil); err != nil || len(c.Items) != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	s.RunCareful()
 	check(2, "a")
-	items := s.NextCareful(1)
+	items, _ := s.PickCareful(1, nil)
 	if len(items) != 1 || string(items[0].Path) != "a/b" && string(items[0].Path) != "a/d" {
 		t.Errorf("%+v were picked", items)
 	}
@@ -242,7 +307,7 @@ func TestNothingCarefulRunsThatWasNotPicked(t *testing.T) {
 		for s.Load().CarefulRunning > 0 {
 			<-changed
 		}
-		items = s.NextCareful(1)
+		items, _ = s.PickCareful(1, nil)
 		s.RunCareful()
 	}
 	check(0, "a/b", "a/b/c", "a/d")
@@ -255,7 +320,7 @@ func TestTakeLeavesCarefulWorkThatWasLetGo(t *testing.T) {
 	s.Add([]Item{{Path: []byte("a")}})
 	<-at
 	s.Add([]Item{{Path: []byte("b"), Careful: true}, {Path: []byte("c"), Careful: true}})
-	s.NextCareful(2)
+	s.PickCareful(2, nil)
 	s.RunCareful()
 	if bags := s.Take(1, 10, 1000); bags != nil {
 		t.Errorf("%+v was taken", bags)
@@ -279,12 +344,12 @@ func TestNoHandlerSeesWhatIsAvoided(t *testing.T) {
 	}
 	s, changed := watched(t, h, 2, ShareOptions{Options: Options{FS: files(0, "a/f", "b/c/f", "b/f")}})
 	s.Avoid([]Avoided{{Path: []byte("a"), Err: "it hangs"}, {Path: []byte("b/c"), Err: "it kills"}})
-	s.AddRoots()
+	s.AddRoots(false)
 	s.Add([]Item{{Path: []byte("a"), Part: &Part{Ranges: []Range{wholeRange}}}})
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	c, err := s.Cut(t.Context())
+	c, err := s.Cut(t.Context(), nil)
 	if err != nil || c.Totals.FailedDirs != 3 || c.Totals.Errors != 3 || c.Totals.FirstError.Error() != "open a: it hangs" || len(c.Items) > 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -297,7 +362,7 @@ func TestNoHandlerSeesWhatIsAvoided(t *testing.T) {
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	if c, err := s.Cut(t.Context()); err != nil || c.Totals.ProcessedFiles != 2 {
+	if c, err := s.Cut(t.Context(), nil); err != nil || c.Totals.ProcessedFiles != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
@@ -342,7 +407,7 @@ func TestAHugeDirectoryIsListedInPasses(t *testing.T) {
 		leave: func(d *Dir) error { left = d.Counts(); return nil },
 	}
 	s, changed := watched(t, c, 2, o)
-	s.AddRoots()
+	s.AddRoots(false)
 	for s.Load().Pending > 0 {
 		<-changed
 	}
@@ -380,7 +445,7 @@ func TestOtherRootsAreNotEnteredFromItems(t *testing.T) {
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	if c, err := s.Cut(t.Context()); err != nil || c.Totals.FilteredDirs != 1 || c.Totals.ProcessedDirs != 1 {
+	if c, err := s.Cut(t.Context(), nil); err != nil || c.Totals.FilteredDirs != 1 || c.Totals.ProcessedDirs != 1 {
 		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -25,7 +25,7 @@ func TestACallThatHangsIsToldWithItsDirectory(t *testing.T) {
 			h := &calls{file: func(e *Entry) error { _, err := e.Stat(); return err }}
 			s, changed := watched(t, h, 1, ShareOptions{Roots: []string{m.Root}, Stall: 50 * time.Millisecond})
 			t.Cleanup(hang.Release)
-			s.AddRoots()
+			s.AddRoots(false)
 			<-hang.Reached()
 			var got []Stall
 			for len(got) == 0 {
@@ -53,7 +53,7 @@ func TestALoopIsSeenBelowAnItem(t *testing.T) {
 	for s.Load().Pending > 0 {
 		<-changed
 	}
-	c, err := s.Cut(t.Context())
+	c, err := s.Cut(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

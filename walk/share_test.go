@@ -127,7 +127,7 @@ func (f *fleet) start() *party {
 		h, handlers[id] = f.handler(p)
 		return h, nil
 	}
-	o.Cut = func(worker int, epoch uint64) error {
+	o.Commit = func(worker int, epoch uint64) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		h := handlers[worker]
@@ -172,7 +172,7 @@ func (f *fleet) during(do func()) {
 
 func (f *fleet) cut(p *party) {
 	f.during(func() {
-		c, err := p.s.Cut(f.t.Context())
+		c, err := p.s.Cut(f.t.Context(), nil)
 		if err != nil {
 			f.t.Error(err)
 			return
@@ -184,7 +184,7 @@ func (f *fleet) cut(p *party) {
 func (f *fleet) gone(p *party) {
 	f.live = slices.DeleteFunc(f.live, func(o *party) bool { return o == p })
 	f.spare = append(f.spare, p.items...)
-	f.totals.add(&p.totals)
+	f.totals.Add(&p.totals)
 	for id, sum := range p.sums {
 		f.sums[id] = f.sums[id].plus(sum)
 	}
@@ -239,7 +239,7 @@ func (f *fleet) balance() {
 		shared[id] = true
 	}
 	for _, p := range f.live {
-		sum.add(&p.totals)
+		sum.Add(&p.totals)
 		items = append(items, p.items...)
 		for id := range p.sums {
 			shared[id] = true
@@ -266,7 +266,7 @@ func (f *fleet) balance() {
 func (f *fleet) step() {
 	p := f.live[f.rnd.IntN(len(f.live))]
 	if f.kind.careful && f.rnd.IntN(2) == 0 {
-		p.s.NextCareful(f.rnd.IntN(4))
+		p.s.PickCareful(f.rnd.IntN(4), nil)
 		p.s.RunCareful()
 	}
 	switch f.rnd.IntN(16) {
@@ -294,7 +294,7 @@ func (f *fleet) step() {
 		f.stop(p)
 		f.start()
 	case 10:
-		p.s.Hungry(f.rnd.IntN(2))
+		p.s.Hungry(f.rnd.IntN(2) == 0)
 	case 11:
 		p.s.SetWorkers(f.rnd.IntN(5))
 	default:
@@ -342,7 +342,7 @@ func (f *fleet) finish() {
 		}
 		remain := 0
 		for _, p := range f.live {
-			p.s.NextCareful(1000)
+			p.s.PickCareful(1000, nil)
 			p.s.RunCareful()
 			f.cut(p)
 			remain += len(p.items)
@@ -584,7 +584,7 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			tree := bushy(rnd)
 			k := kind{filter: rnd.IntN(2) == 0, skip: rnd.IntN(4) == 0, careful: rnd.IntN(3) == 0}
-			o := Options{FS: rotten{tree}}
+			o := Options{FS: rotten{tree}, MaxDepth: []int{0, 0, 2, 3}[rnd.IntN(4)]}
 			root := "."
 			if rnd.IntN(3) == 0 {
 				// The same of the system's files: with inodes, and without faults.
@@ -599,9 +599,9 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 				f.start()
 			}
 			if k.careful {
-				first.s.AddRootsCarefully()
+				first.s.AddRoots(true)
 			} else {
-				first.s.AddRoots()
+				first.s.AddRoots(false)
 			}
 			f.cut(first)
 			for range 30 + f.rnd.IntN(100) {

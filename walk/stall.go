@@ -59,6 +59,10 @@ type Stall struct {
 
 // watch looks at the workers' marks.
 type watch struct {
+	end  chan struct{} // nil: it does not look
+	once sync.Once
+	wg   sync.WaitGroup
+
 	mu   sync.Mutex
 	seen [maxWorkers + 1]seenCall // the last one is that of who takes
 }
@@ -70,19 +74,18 @@ type seenCall struct {
 	told  bool
 }
 
-// start begins to look, if stall is not 0, and returns what ends that.
-func (t *watch) start(p *pool, stall time.Duration) (stop func()) {
+// start begins to look, if stall is not 0.
+func (t *watch) start(p *pool, stall time.Duration) {
 	if stall <= 0 {
-		return func() {}
+		return
 	}
-	end := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	t.end = make(chan struct{})
+	t.wg.Go(func() {
 		ticker := time.NewTicker(max(stall/8, time.Millisecond))
 		defer ticker.Stop()
 		for {
 			select {
-			case <-end:
+			case <-t.end:
 				return
 			case now := <-ticker.C:
 				if t.look(p, now, stall) {
@@ -91,7 +94,13 @@ func (t *watch) start(p *pool, stall time.Duration) (stop func()) {
 			}
 		}
 	})
-	return func() { close(end); wg.Wait() }
+}
+
+// stop ends it, and does not wait: Notify may be under way.
+func (t *watch) stop() {
+	if t.end != nil {
+		t.once.Do(func() { close(t.end) })
+	}
 }
 
 // look tells whether a worker is stalled that was not before.

@@ -82,7 +82,6 @@ func (s *Shared) oldest(bags, most int, cut uint64) []task {
 	}
 	want = min(want, most)
 	var tasks []task
-	epoch := s.epoch.Load()
 	for _, q := range queues {
 		if len(tasks) >= want {
 			break
@@ -94,7 +93,7 @@ func (s *Shared) oldest(bags, most int, cut uint64) []task {
 			n = q.noted(n, cut)
 		}
 		if n > 0 {
-			tasks = q.takeOldest(tasks, n, epoch)
+			tasks = q.takeOthers(tasks, n)
 		}
 		q.mu.Unlock()
 	}
@@ -109,18 +108,6 @@ func (s *Shared) oldest(bags, most int, cut uint64) []task {
 		tasks = slices.Clone(s.aside[:n])
 		s.aside = slices.Delete(s.aside, 0, n)
 		return tasks
-	}
-	var ours []task
-	tasks = slices.DeleteFunc(tasks, func(t task) bool {
-		if t.dir.careful {
-			ours = append(ours, t)
-		}
-		return t.dir.careful
-	})
-	if len(ours) > 0 {
-		// They were let go, and go on here.
-		s.feed.push(ours...)
-		p.wakeIdle(len(ours))
 	}
 	slices.SortStableFunc(tasks, func(a, b task) int { return int(a.dir.depth) - int(b.dir.depth) })
 	return tasks
@@ -146,7 +133,7 @@ func (s *Shared) giveBack(tasks []task) {
 	}
 	if tasks[0].dir.careful {
 		s.mu.Lock()
-		s.aside = append(s.aside, tasks...)
+		s.aside = slices.Insert(s.aside, 0, tasks...)
 		s.mu.Unlock()
 		return
 	}
@@ -194,7 +181,8 @@ func (t *taker) deal(k task) bool {
 	return false
 }
 
-// dealRange keeps the lowest part of a range and deals the rest of it.
+// dealRange keeps the lowest part of a range and deals the rest of it. False: none
+// of it has room.
 func (t *taker) dealRange(k task) bool {
 	s, d := t.s, k.dir
 	n := uint64(len(t.bags) + 1)
@@ -203,9 +191,11 @@ func (t *taker) dealRange(k task) bool {
 		s.giveBack([]task{k})
 		return true
 	}
+	room := func(b bag) bool { return t.fits(&b, k) }
+	if !slices.ContainsFunc(t.bags, room) {
+		return false
+	}
 	keep := Range{k.x.r.Lo, k.x.r.Lo + width}
-	d.reading.parts.Add(1)
-	s.giveBack([]task{{dir: d, x: &piece{of: k.x.of, ranged: true, r: keep}}})
 	for lo := keep.Hi; lo < k.x.r.Hi; {
 		r := Range{lo + 1, lo + 1 + width}
 		if k.x.r.Hi-lo-1 <= width+n {
@@ -226,7 +216,8 @@ func (t *taker) dealRange(k task) bool {
 		}
 		lo = r.Hi
 	}
-	t.emptied = append(t.emptied, k) // there are others in its place
+	// Last, and as the part that k was: until now nobody can end the directory.
+	s.giveBack([]task{{dir: d, x: &piece{of: k.x.of, ranged: true, r: keep}}})
 	return true
 }
 
@@ -268,7 +259,7 @@ func (t *taker) give(b *bag, k task) {
 	switch {
 	case k.x != nil && k.x.item != nil:
 		it := *k.x.item
-		if it.Inode == 0 && t.w.identify(d.parent) == nil {
+		if it.Inode == 0 && k.x.wrong == nil && t.w.identify(d.parent) == nil {
 			it.Inode = t.w.inodeOf(d)
 		}
 		b.add(it)
@@ -298,9 +289,9 @@ func (t *taker) give(b *bag, k task) {
 			b.parts[wh] = at
 			b.add(s.partItem(wh))
 		}
+		k.addTo(b.items[at].Part)
 		s.mu.Unlock()
 		b.bytes += len(k.chunk)
-		k.addTo(b.items[at].Part)
 		t.emptied = append(t.emptied, k)
 	}
 }
@@ -327,7 +318,7 @@ func (s *Shared) shareDir(wh *whole) {
 func (s *Shared) endTaken(parts []task) {
 	for _, k := range parts {
 		if k.x.held > 0 {
-			s.budget.release(k.x.held)
+			s.held.release(k.x.held)
 		}
 		d := k.dir
 		if d.reading.parts.Add(-1) > 0 {

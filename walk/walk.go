@@ -154,6 +154,26 @@ func (t *Totals) Entries() int64 {
 	return t.ExpectedDirs() + t.ProcessedFiles + t.SkippedFiles + t.FilteredFiles + t.FailedFiles + t.VanishedFiles
 }
 
+// Add adds what another walk, or another part of this one, counted. What only one
+// walk can tell is left: what is queued, Workers and Stopped.
+func (t *Totals) Add(c *Totals) {
+	t.FoundDirs += c.FoundDirs
+	t.ProcessedDirs += c.ProcessedDirs
+	t.FilteredDirs += c.FilteredDirs
+	t.FailedDirs += c.FailedDirs
+	t.VanishedDirs += c.VanishedDirs
+	t.ProcessedFiles += c.ProcessedFiles
+	t.SkippedFiles += c.SkippedFiles
+	t.FilteredFiles += c.FilteredFiles
+	t.FailedFiles += c.FailedFiles
+	t.VanishedFiles += c.VanishedFiles
+	t.Bytes = plus(t.Bytes, c.Bytes)
+	t.Errors += c.Errors
+	if c.FirstError != nil && (t.FirstError == nil || c.FirstError.less(t.FirstError)) {
+		t.FirstError = c.FirstError
+	}
+}
+
 // Complete says that every entry found was processed or left out on purpose.
 func (t *Totals) Complete() bool {
 	return t.Errors == 0 && t.QueuedDirs == 0 && t.QueuedFiles == 0 && !t.Stopped

@@ -38,7 +38,8 @@ type worker struct {
 	// In a shared walk: see Shared.
 	epoch   uint64
 	hand    piece          // the chunk at hand
-	handAll []byte         // its records from the first one on
+	handAll []byte         // its records from the first one on; nil: there is no chunk
+	task    task           // the task at hand
 	left    []task         // what was at hand when the walk was stopped
 	counted map[*whole]sum // in parts, since the last cut
 	refused bool           // the handler ended the walk instead of handling an entry
@@ -109,6 +110,7 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 			w.rootFile(ctx, t)
 		case s != nil:
 			w.sharedTask(ctx, t)
+			w.task = task{}
 		case t.chunk != nil:
 			w.handle(ctx, t.dir, t.chunk)
 			w.queueSubs(t.dir)

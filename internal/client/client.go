@@ -264,6 +264,8 @@ func (c *client) beat(bye bool) {
 func (c *client) obey(ctx context.Context, o wire.Order) {
 	s := c.sessions[o.Job]
 	switch {
+	case o.Refused != "":
+		c.log.Warn("taking no part in a job", "job", o.Job, "why", o.Refused)
 	case o.Look:
 		c.look(ctx, o.Job)
 	case o.Open:

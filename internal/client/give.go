@@ -48,13 +48,13 @@ func (s *session) give(ctx context.Context, t taken) {
 	if len(t.bags) == 0 {
 		if time.Since(w.giveAt) > time.Second {
 			w.give = 0 // it is asked for again
-			s.walk.Hungry(0)
+			s.walk.Hungry(false)
 		}
 		time.AfterFunc(giveAgain, s.wake)
 		return
 	}
 	if w.give = max(0, w.give-len(t.bags)); w.give == 0 {
-		s.walk.Hungry(0)
+		s.walk.Hungry(false)
 	}
 	bags := make([]ledger.Bag, len(t.bags))
 	for i, items := range t.bags {
@@ -87,7 +87,7 @@ func (s *session) nextCareful(ctx context.Context, load walk.Load) bool {
 	w := &s.owned
 	least := carefully * max(1, load.Workers)
 	most := max(w.careful, least)
-	if load.CarefulWaiting == 0 || load.CarefulRunning > most/2 {
+	if load.CarefulWaiting == 0 || load.CarefulRunning > most/2 || load.CarefulRunning > 0 && w.ledger.Last().Alone {
 		return false
 	}
 	switch took := time.Since(w.carefulAt); {
@@ -97,14 +97,14 @@ func (s *session) nextCareful(ctx context.Context, load walk.Load) bool {
 		most = max(most/2, least)
 	}
 	w.careful = most
-	items := s.walk.NextNamed(most-load.CarefulRunning, func(item walk.Item) bool {
+	picked, running := s.walk.PickCareful(most-load.CarefulRunning, func(item walk.Item) bool {
 		return w.suspects[ledger.Place{Root: item.Root, Path: string(item.Path)}]
 	})
-	if len(items) == 0 {
+	if len(picked) == 0 {
 		return false
 	}
 	var named []ledger.Place
-	for _, item := range append(items, s.walk.CarefulRunning()...) {
+	for _, item := range append(picked, running...) {
 		named = append(named, ledger.Place{Root: item.Root, Path: string(item.Path)})
 	}
 	alone := len(named) == 1 && w.suspects[named[0]] && load.Pending == int64(load.CarefulWaiting)

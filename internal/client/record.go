@@ -38,7 +38,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 	w.ledger.Begin()
 	s.wg.Go(func() {
 		begin := sync.OnceFunc(func() { close(began) })
-		cut, err := s.walk.CutAfter(ctx, begin)
+		cut, err := s.walk.Cut(ctx, begin)
 		begin()
 		if err != nil {
 			s.cuts <- cutDone{err: err}
@@ -220,7 +220,7 @@ func (s *session) put(ctx context.Context, key string, data []byte, rev uint64, 
 			}
 		case errors.Is(err, bus.ErrNoTable), errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
 			return err
-		case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrUnknown) && s.c.connected():
+		case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrUnknown) && s.c.connected() && ctx.Err() == nil:
 			s.c.log.Error("the server can not write what was done", "job", s.spec.Job, "err", err)
 		}
 		select {

@@ -197,7 +197,7 @@ func (s *session) loop(ctx context.Context) error {
 		Name:       string(s.id),
 		Key:        s.spec.Key,
 		NewHandler: func(worker int) (walk.Handler, error) { return s.run.NewHandler(ctx, worker) },
-		Cut:        s.run.Cut,
+		Commit:     s.run.Cut,
 		Notify:     s.wake,
 		Low:        mostAhead / 2,
 		Stall:      s.spec.Stall,
@@ -283,7 +283,7 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	}
 	if o.Give > 0 {
 		w.give, w.giveAt = o.Give, time.Now()
-		s.walk.Hungry(o.Give)
+		s.walk.Hungry(true)
 	}
 	if o.Stop {
 		w.stopping = true
@@ -370,11 +370,8 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 
 // add adds a delivery to the walk.
 func (s *session) add(d wire.Delivery) bool {
-	switch {
-	case d.Bag.Roots && d.Careful:
-		return s.walk.AddRootsCarefully()
-	case d.Bag.Roots:
-		return s.walk.AddRoots()
+	if d.Bag.Roots {
+		return s.walk.AddRoots(d.Careful)
 	}
 	items := make([]walk.Item, len(d.Bag.Items))
 	for i, item := range d.Bag.Items {

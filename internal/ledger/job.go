@@ -507,6 +507,16 @@ func (j *Job) Unbegun() bool {
 // Harm numbers what is known of directories that do harm: it grows with that.
 func (s *State) Harm() uint64 { return uint64(len(s.Suspects)) + uint64(len(s.Avoid))<<32 }
 
+// NoRoot says, of a job that is done, that nothing was found below any of its roots
+// because none could be opened.
+func (j *Job) NoRoot() bool {
+	var t walk.Totals
+	for r := range j.All() {
+		t.Add(&r.Totals)
+	}
+	return t.FailedDirs > 0 && t.FailedDirs == t.FoundDirs && t.FailedDirs == t.Entries()
+}
+
 // AllEnded says that no session is live.
 func (j *Job) AllEnded() bool {
 	for _, m := range j.State.Members {

@@ -194,7 +194,16 @@ func (j *job) gather() {
 	}
 	j.ledger.Touch()
 	j.wait("")
-	j.event("info", "job started with %s", number(len(seen), "client"))
+	fits := 0
+	for _, s := range seen {
+		if j.differs(s) == "" {
+			fits++
+		}
+	}
+	if l := j.ledger; l.Phase != ledger.Running {
+		return // it ended before it began: see differs
+	}
+	j.event("info", "job started with %s", number(fits, "client"))
 	j.recruit()
 }
 
@@ -236,6 +245,7 @@ func (j *job) refuse(id ledger.ClientID, why string) {
 	j.ledger.Refused[id] = fmt.Sprintf("%s (%s): %s", id, h.Host, why)
 	j.ledger.Touch()
 	j.event("warn", "client %s on %s takes no part: %s", id, h.Host, why)
+	j.s.order(id, wire.Order{Job: j.spec.Job, Refused: why})
 }
 
 // recruit asks clients that fit to open a session.
@@ -327,9 +337,14 @@ func (j *job) judge() {
 		j.stop("stopped", fmt.Sprintf("ended after %d errors", j.spec.MaxErrors))
 		return
 	}
-	if l.Done() {
-		j.end(ledger.Verdict{State: "complete"})
+	if !l.Done() {
+		return
 	}
+	if l.NoRoot() {
+		j.end(ledger.Verdict{State: "failed", Reason: "none of the paths could be opened"})
+		return
+	}
+	j.end(ledger.Verdict{State: "complete"})
 }
 
 // end ends the job.

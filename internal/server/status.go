@@ -61,7 +61,7 @@ func (j *job) command(kind string) error {
 		if l.Unbegun() {
 			l.Sights = nil
 		}
-		l.Phase, l.Verdict = ledger.Waiting, ledger.Verdict{}
+		l.Phase, l.Verdict, l.Finished = ledger.Waiting, ledger.Verdict{}, time.Time{}
 		l.Resumed++
 		l.Forgiven = 0
 		for r := range l.All() {

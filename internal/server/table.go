@@ -161,14 +161,18 @@ func (j *job) write(ctx context.Context) bool {
 			j.event("info", "the state is written again")
 		}
 		return true
-	case errors.Is(err, bus.ErrConflict), errors.Is(err, bus.ErrUnknown):
-		// Another server, or we, and do not know: look.
-		if connected, _ := j.s.o.Bus.Connected(); connected && !errors.Is(err, bus.ErrConflict) {
-			j.complain(ctx, fmt.Errorf("%w: is the disk of the engine full?", err))
-		}
+	case errors.Is(err, bus.ErrConflict):
+		// Another server, or we a moment ago.
 		if err := j.load(ctx); err != nil && ctx.Err() == nil {
 			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
 			pause(ctx, time.Second)
+		}
+		return false
+	case errors.Is(err, bus.ErrUnknown):
+		// It may be written, or be written yet: to try again tells. What is there now
+		// does not.
+		if connected, _ := j.s.o.Bus.Connected(); connected {
+			j.complain(ctx, fmt.Errorf("%w: is the disk of the engine full?", err))
 		}
 		return false
 	case errors.Is(err, bus.ErrNoTable):

@@ -133,6 +133,7 @@ type Order struct {
 	Look    bool // tell what you see at the roots
 	Open    bool // open a session
 	Session ledger.SessionID
+	Refused string // why the client takes no part
 
 	// About that session:
 	Deliveries []Delivery
