@@ -70,9 +70,6 @@ func (c *common) place(from origins, program string) error {
 		c.server = ""
 	}
 	if c.server == "" {
-		if given("server") {
-			return errors.New("--server names no server; --local needs none")
-		}
 		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {
 			if given(flag) {
 				return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
