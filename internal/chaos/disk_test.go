@@ -47,7 +47,7 @@ func small(t *testing.T, world func(*testing.T) *world) *world {
 	if err := os.Mkdir(w.state(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("none", w.state(), "tmpfs", 0, "size=8m"); err != nil {
+	if err := unix.Mount("none", w.state(), "tmpfs", 0, "size=8m,mode=700"); err != nil {
 		t.Skipf("nothing can be mounted: %v", err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(w.state(), unix.MNT_DETACH) })
