@@ -76,7 +76,8 @@ type task[C, S any] struct {
 	workers map[int]*taskWorker[C, S]
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
 
-	sum *counted[S] // of the session; only Sum touches it
+	sum   *counted[S] // of the session; only Sum touches it
+	codec *stats.Codec[S]
 }
 
 // counted is what was counted.
@@ -111,6 +112,9 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 		return nil, err
 	}
 	t.sum = t.empty()
+	if t.codec, err = stats.NewCodec(t.sum.stats); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
@@ -216,7 +220,7 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 
 // sumOf is how what a session counted is written.
 type sumOf struct {
-	Stats    []byte // JSON
+	Stats    []byte // by stats.Codec
 	Errors   []ErrorItem
 	Counts   map[string]int64
 	Total    int64
@@ -259,7 +263,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		return nil, nil, nil
 	}
 	s := c.errors.sum()
-	if s.Stats, err = compact(c.stats); err != nil {
+	if s.Stats, err = t.codec.Encode(c.stats); err != nil {
 		return nil, nil, fmt.Errorf("write the statistics: %w", err)
 	}
 	return ledger.Encode(s), lines, nil
@@ -279,6 +283,10 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
 	result.Stats = a.newStats(settings)
+	codec, err := stats.NewCodec(result.Stats)
+	if err != nil {
+		return nil, err
+	}
 	errs := newErrorLog(specRoots(spec), nil, spec.MaxErrors, func() {})
 	clients := map[ledger.ClientID]int{} // with the most workers
 	t := &result.Walked
@@ -297,7 +305,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 				return nil, fmt.Errorf("what session %s counted: %w", r.Session, err)
 			}
 			part := a.newStats(settings)
-			if err := json.Unmarshal(s.Stats, part); err != nil {
+			if err := codec.Decode(s.Stats, part); err != nil {
 				return nil, fmt.Errorf("the statistics of session %s: %w", r.Session, err)
 			}
 			if err := stats.Merge(result.Stats, part); err != nil {
@@ -326,7 +334,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	for _, id := range slices.Sorted(maps.Keys(l.Refused)) {
 		result.Refused = append(result.Refused, l.Refused[id])
 	}
-	var err error
+
 	result.State, result.Reason, err = judgeJob(l, t, errs, spec)
 	if a.Finish != nil && result.State != Failed {
 		if finishErr := a.Finish(ctx, result); finishErr != nil {
