@@ -2,6 +2,7 @@ package stats
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -10,17 +11,18 @@ import (
 )
 
 // Codec writes statistics for programs of the same kind and reads them back: the
-// fields that hold something, each as JSON. That is smaller and faster than JSON of
-// the whole, which shows all fields and is gone over once more for each level.
+// fields that hold something, each in binary if its type can, else as JSON. That is
+// smaller and faster than JSON of the whole, which shows all fields and is gone over
+// once more for each level.
 type Codec[S any] struct {
-	empty map[string][]byte // JSON of each field in which nothing was counted
+	empty map[string][]byte // each field in which nothing was counted
 }
 
 // NewCodec makes a Codec of statistics like empty, in which nothing was counted.
 func NewCodec[S any](empty *S) (*Codec[S], error) {
 	c := &Codec[S]{empty: map[string][]byte{}}
 	err := eachField("", reflect.ValueOf(empty).Elem(), func(name string, v Value) error {
-		text, err := fieldJSON(v)
+		text, err := encode(v)
 		c.empty[name] = text
 		return err
 	})
@@ -31,7 +33,7 @@ func NewCodec[S any](empty *S) (*Codec[S], error) {
 func (c *Codec[S]) Encode(s *S) ([]byte, error) {
 	var out []byte
 	err := eachField("", reflect.ValueOf(s).Elem(), func(name string, v Value) error {
-		text, err := fieldJSON(v)
+		text, err := encode(v)
 		if err != nil || bytes.Equal(text, c.empty[name]) {
 			return err
 		}
@@ -64,6 +66,9 @@ func (c *Codec[S]) Decode(data []byte, s *S) error {
 			return nil
 		}
 		delete(fields, name)
+		if b, ok := v.(binaryValue); ok {
+			return b.UnmarshalBinary(text)
+		}
 		return json.Unmarshal(text, v)
 	})
 	if err != nil {
@@ -104,8 +109,18 @@ func eachField(path string, s reflect.Value, do func(name string, v Value) error
 	return nil
 }
 
-// fieldJSON is json.Marshal, without going over what a method returned.
-func fieldJSON(v Value) ([]byte, error) {
+// binaryValue is a Value that has a binary form too.
+type binaryValue interface {
+	encoding.BinaryAppender
+	encoding.BinaryUnmarshaler
+}
+
+// encode is the binary form, or JSON, which is not gone over once more when a
+// method has made it.
+func encode(v Value) ([]byte, error) {
+	if b, ok := v.(binaryValue); ok {
+		return b.AppendBinary(nil)
+	}
 	if m, ok := v.(json.Marshaler); ok {
 		return m.MarshalJSON()
 	}

@@ -129,3 +129,60 @@ func TestTreesThatAreBrokenDoNotDecode(t *testing.T) {
 		}
 	}
 }
+
+func TestATreeIsTheSameInBinary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		depth, limit := rapid.IntRange(-1, 3).Draw(t, "depth"), rapid.IntRange(0, 6).Draw(t, "limit")
+		tree := stats.NewTree(depth, limit)
+		for range rapid.IntRange(0, 30).Draw(t, "visits") {
+			if depth < 0 {
+				break
+			}
+			path := rapid.SliceOfN(rapid.SampledFrom([]byte("/ab\xff\x00")), 0, 6).Draw(t, "path")
+			u := tree.At(rapid.IntRange(0, depth).Draw(t, "at"), path)
+			if u == nil {
+				continue
+			}
+			var newest stats.Latest
+			if rapid.Bool().Draw(t, "seen") {
+				newest.See(rapid.Int64().Draw(t, "sec"), rapid.Uint32Max(1e9-1).Draw(t, "nsec"))
+			}
+			u.AddFiles(stats.Use{Count: 1, Bytes: rapid.Int64Min(0).Draw(t, "bytes"), Allocated: rapid.Int64Min(0).Draw(t, "allocated")}, newest)
+			u.AddDir(rapid.Bool().Draw(t, "empty"))
+		}
+		data, err := tree.AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got stats.Tree
+		if err := got.UnmarshalBinary(data); err != nil {
+			t.Fatal(err)
+		}
+		if !got.Equal(tree) {
+			t.Fatalf("got %+v, want %+v", got, tree)
+		}
+		if n := len(data); n > 1 {
+			if err := got.UnmarshalBinary(data[:rapid.IntRange(0, n-1).Draw(t, "cut")]); err == nil {
+				t.Fatal("what was cut short was read")
+			}
+		}
+	})
+}
+
+func FuzzTreeBinary(f *testing.F) {
+	tree := stats.NewTree(1, 0)
+	tree.At(1, []byte("/a")).AddDir(true)
+	data, _ := tree.AppendBinary(nil)
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var got stats.Tree
+		if got.UnmarshalBinary(data) != nil {
+			return
+		}
+		again, _ := got.AppendBinary(nil)
+		var same stats.Tree
+		if err := same.UnmarshalBinary(again); err != nil || !same.Equal(got) {
+			t.Fatalf("%q, %q: %v", data, again, err)
+		}
+	})
+}

@@ -80,8 +80,6 @@ type client struct {
 	beat time.Time
 }
 
-func (c *client) has(app wire.AppID) bool { return slices.Contains(c.Apps, app) }
-
 func (c *client) String() string { return fmt.Sprintf("%s (%s, process %d)", c.Client, c.Host, c.PID) }
 
 func (s *server) run(ctx context.Context) error {
