@@ -25,15 +25,20 @@ func (s *session) take() {
 	w := &s.owned
 	w.busy = true
 	n := w.give
+	// A cut for who will be hungry soon can wait a moment: a later one serves more.
+	mayCut := w.urgent || time.Since(w.cutAt) >= cutToGive
 	// It opens directories, and may hang.
 	go func() {
 		t := taken{noted: true, bags: s.walk.TakeNoted(n, bagItems, bagBytes)}
-		if len(t.bags) == 0 {
+		if len(t.bags) == 0 && mayCut {
 			t = taken{bags: s.walk.Take(n, bagItems, bagBytes)}
 		}
 		s.takes <- t
 	}()
 }
+
+// cutToGive is how long after a cut there may be another one only to give away.
+const cutToGive = 300 * time.Millisecond
 
 // taken is work for others.
 type taken struct {

@@ -71,6 +71,7 @@ type owned struct {
 	changed   bool // something was done since the last cut
 	give      int  // bags that are wanted
 	giveAt    time.Time
+	urgent    bool      // somebody has nothing at all
 	tookAt    time.Time // when it was looked for something to give
 	naming    bool      // the record that is being written names what is to run
 	careful   int       // how many careful directories may run, see carefully
@@ -282,7 +283,7 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 		s.learn(ctx, o.Harm)
 	}
 	if o.Give > 0 {
-		w.give, w.giveAt = o.Give, time.Now()
+		w.give, w.giveAt, w.urgent = o.Give, time.Now(), o.Urgent
 		s.walk.Hungry(true)
 	}
 	if o.Stop {

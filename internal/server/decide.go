@@ -454,7 +454,7 @@ func (j *job) beg(hungry []*peer) {
 		n := min((bags+len(donors)-i-1)/(len(donors)-i), giveMost)
 		bags -= n
 		p.asked = time.Now()
-		j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: p.Session, Give: n})
+		j.s.order(p.client, wire.Order{Job: j.spec.Job, Session: p.Session, Give: n, Urgent: dry})
 	}
 }
 

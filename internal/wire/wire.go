@@ -141,6 +141,7 @@ type Order struct {
 	Left       []string // shared directories to forget
 	Harm       uint64   // see ledger.State.Harm: if it is new, the state tells what to avoid
 	Give       int      // this many bags are wanted
+	Urgent     bool     // by somebody who has nothing at all
 	Stop       bool     // give all back
 	Over       bool     // this session is nothing any more
 	Ended      bool     // because the job has ended
