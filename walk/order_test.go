@@ -631,7 +631,7 @@ func TestAWalkOfNothingIsComplete(t *testing.T) {
 
 func TestAMonitorShowsTheWalkWhileItRuns(t *testing.T) {
 	tree := fstest.MapFS{}
-	for i := range 100 {
+	for i := range 2000 {
 		tree[fmt.Sprintf("%d/f", i)] = &fstest.MapFile{}
 	}
 	m := new(walk.Monitor)
