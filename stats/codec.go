@@ -21,7 +21,7 @@ type Codec[S any] struct {
 // NewCodec makes a Codec of statistics like empty, in which nothing was counted.
 func NewCodec[S any](empty *S) (*Codec[S], error) {
 	c := &Codec[S]{empty: map[string][]byte{}}
-	err := eachField("", reflect.ValueOf(empty).Elem(), func(name string, v Value) error {
+	err := eachField(empty, func(name string, v Value) error {
 		text, err := encode(v)
 		c.empty[name] = text
 		return err
@@ -32,7 +32,7 @@ func NewCodec[S any](empty *S) (*Codec[S], error) {
 // Encode returns what s holds.
 func (c *Codec[S]) Encode(s *S) ([]byte, error) {
 	var out []byte
-	err := eachField("", reflect.ValueOf(s).Elem(), func(name string, v Value) error {
+	err := eachField(s, func(name string, v Value) error {
 		text, err := encode(v)
 		if err != nil || bytes.Equal(text, c.empty[name]) {
 			return err
@@ -60,7 +60,7 @@ func (c *Codec[S]) Decode(data []byte, s *S) error {
 		}
 		fields[string(parts[0])] = parts[1]
 	}
-	err := eachField("", reflect.ValueOf(s).Elem(), func(name string, v Value) error {
+	err := eachField(s, func(name string, v Value) error {
 		text, ok := fields[name]
 		if !ok {
 			return nil
@@ -81,32 +81,9 @@ func (c *Codec[S]) Decode(data []byte, s *S) error {
 }
 
 // eachField calls do with each Value of a struct, and its name.
-func eachField(path string, s reflect.Value, do func(name string, v Value) error) error {
-	t := s.Type()
-	if t.Kind() != reflect.Struct {
-		return fmt.Errorf("stats: %s is not a struct", t)
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name := path + f.Name
-		if !f.IsExported() {
-			return fmt.Errorf("stats: field %s is not exported", name)
-		}
-		var err error
-		if v, ok := s.Field(i).Addr().Interface().(Value); ok {
-			if err = do(name, v); err != nil {
-				err = fmt.Errorf("stats: field %s: %w", name, err)
-			}
-		} else if f.Type.Kind() == reflect.Struct {
-			err = eachField(name+".", s.Field(i), do)
-		} else {
-			err = fmt.Errorf("stats: field %s is a %s, which is no stats.Value", name, f.Type)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+func eachField[S any](s *S, do func(name string, v Value) error) error {
+	v := reflect.ValueOf(s).Elem()
+	return each("", v, v, func(name string, field, _ Value) error { return do(name, field) })
 }
 
 // binaryValue is a Value that has a binary form too.

@@ -63,7 +63,7 @@ func Merge[S any](dst, src *S) error {
 	if dst == src {
 		return errors.New("stats: statistics can not be merged into themselves")
 	}
-	return each("", reflect.ValueOf(dst).Elem(), reflect.ValueOf(src).Elem(), Value.MergeValue)
+	return each("", reflect.ValueOf(dst).Elem(), reflect.ValueOf(src).Elem(), func(_ string, a, b Value) error { return a.MergeValue(b) })
 }
 
 // Reset forgets what was counted, but not how to count: a [Histogram] keeps its
@@ -71,7 +71,7 @@ func Merge[S any](dst, src *S) error {
 // had, and may be used elsewhere. An error names the field that is no [Value].
 func Reset[S any](s *S) error {
 	v := reflect.ValueOf(s).Elem()
-	return each("", v, v, func(field, _ Value) error {
+	return each("", v, v, func(_ string, field, _ Value) error {
 		if r, ok := field.(Resetter); ok {
 			r.ResetValue()
 		} else {
@@ -81,9 +81,10 @@ func Reset[S any](s *S) error {
 	})
 }
 
-// each calls do with each field of two structs of one type, in their order. The
-// path is that of the structs, for errors: empty or with a dot at its end.
-func each(path string, a, b reflect.Value, do func(a, b Value) error) error {
+// each calls do with the name of each field of two structs of one type, and the
+// fields, in their order. The path is that of the structs: empty or with a dot at
+// its end.
+func each(path string, a, b reflect.Value, do func(name string, a, b Value) error) error {
 	t := a.Type()
 	if t.Kind() != reflect.Struct {
 		return fmt.Errorf("stats: %s is not a struct", t)
@@ -96,7 +97,7 @@ func each(path string, a, b reflect.Value, do func(a, b Value) error) error {
 		}
 		var err error
 		if v, ok := a.Field(i).Addr().Interface().(Value); ok {
-			if err = do(v, b.Field(i).Addr().Interface().(Value)); err != nil {
+			if err = do(name, v, b.Field(i).Addr().Interface().(Value)); err != nil {
 				err = fmt.Errorf("stats: field %s: %w", name, err)
 			}
 		} else if f.Type.Kind() == reflect.Struct {
