@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"time"
@@ -146,7 +144,6 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		MaxErrors: o.MaxErrors,
 		AllErrors: o.Errors != nil,
 		Submitted: now,
-		User:      whoami(),
 	}
 	if spec.Priority == 0 {
 		spec.Priority = defaultPriority
@@ -170,15 +167,6 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 	rand.Read(key[:])
 	spec.Key = binary.LittleEndian.Uint64(key[:])
 	return spec, nil
-}
-
-// whoami names who submits a job, for those who look at it.
-func whoami() string {
-	host, _ := os.Hostname()
-	if u, err := user.Current(); err == nil {
-		return u.Username + "@" + host
-	}
-	return "uid " + fmt.Sprint(os.Getuid()) + "@" + host
 }
 
 // Submit makes a job of an application, with its settings as they are, for the

@@ -68,7 +68,6 @@ type Spec struct {
 	MaxErrors int64
 	AllErrors bool // the whole list of errors is kept, not only the smallest
 	Submitted time.Time
-	User      string // who submitted it, and where
 }
 
 // AppID names an application that a client has.
