@@ -21,11 +21,12 @@ const (
 	splitAfter = time.Millisecond
 	// shareEvery is after how many calls a worker shares its counters.
 	shareEvery = 256
-	// yieldEvery is after how many calls a worker calls the scheduler: some
-	// milliseconds if all is cached. It would be interrupted after ten, and go on
-	// on another thread, where no cache knows it; and the runtime's monitor, which
-	// does that, would run all the time to look for a thread that is in a call.
-	yieldEvery = 4096
+	// yieldEvery is how often a worker calls the scheduler. It would be interrupted
+	// after ten milliseconds, and go on on another thread, where no cache knows it;
+	// and the runtime's monitor, which does that, would run all the time to look for
+	// a thread that is in a call. Where threads are more than cores it also waits
+	// for one in that time.
+	yieldEvery = 3 * time.Millisecond
 )
 
 // read reads d from where its cursor is, as long as this worker holds that.

@@ -28,12 +28,12 @@ type worker struct {
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
 
-	showAt   int64 // ops at which the number of calls is shown next
-	shareAt  int64 // ops at which the counters are shared next
-	yieldAt  int64 // ops at which the scheduler is called next
-	sharedMu sync.Mutex
-	shared   Totals       // c as it was after the last chunk
-	progress atomic.Int64 // ops as it was a moment ago
+	showAt    int64 // ops at which the number of calls is shown next
+	shareAt   int64 // ops at which the counters are shared next
+	yieldedAt time.Time
+	sharedMu  sync.Mutex
+	shared    Totals       // c as it was after the last chunk
+	progress  atomic.Int64 // ops as it was a moment ago
 
 	// In a shared walk: see Shared.
 	epoch   uint64
@@ -165,8 +165,8 @@ func (w *worker) breathe() {
 	if w.p.share != nil {
 		w.p.share.lookLow(w)
 	}
-	if w.ops >= w.yieldAt {
-		w.yieldAt = w.ops + yieldEvery
+	if now := time.Now(); now.Sub(w.yieldedAt) >= yieldEvery {
+		w.yieldedAt = now
 		runtime.Gosched()
 	}
 }
