@@ -30,6 +30,7 @@ type worker struct {
 
 	showAt    int64 // ops at which the number of calls is shown next
 	shareAt   int64 // ops at which the counters are shared next
+	lookAt    int64 // ops at which the clock is looked at next: see yieldEvery
 	yieldedAt time.Time
 	sharedMu  sync.Mutex
 	shared    Totals       // c as it was after the last chunk
@@ -146,6 +147,9 @@ func (w *worker) flush(ctx context.Context) error {
 func (w *worker) called() {
 	if w.ops++; w.ops >= w.showAt {
 		w.show()
+		if w.ops >= w.lookAt {
+			w.yield()
+		}
 	}
 }
 
@@ -156,6 +160,15 @@ func (w *worker) show() {
 	w.showAt = w.ops + 4
 }
 
+// yield calls the scheduler if that is due.
+func (w *worker) yield() {
+	w.lookAt = w.ops + lookEvery
+	if now := time.Now(); now.Sub(w.yieldedAt) >= yieldEvery {
+		w.yieldedAt = now
+		runtime.Gosched()
+	}
+}
+
 // breathe is called between chunks: it does what is due now and then.
 func (w *worker) breathe() {
 	if w.ops < w.shareAt {
@@ -164,10 +177,6 @@ func (w *worker) breathe() {
 	w.share()
 	if w.p.share != nil {
 		w.p.share.lookLow(w)
-	}
-	if now := time.Now(); now.Sub(w.yieldedAt) >= yieldEvery {
-		w.yieldedAt = now
-		runtime.Gosched()
 	}
 }
 
