@@ -95,7 +95,10 @@ func TestHowARunEndsIsItsState(t *testing.T) {
 		{name: "a handler fails the run", app: counter(fail(walk.Fatal(boom))), state: Failed, reason: "boom", err: boom},
 		{name: "the limit is reached", app: counter(fail(boom)), limit: 3, state: Stopped, reason: "ended after 3 errors", err: &ErrorLimit{3}},
 		{name: "more errors are allowed", app: counter(fail(boom)), limit: 101, state: Complete},
-		{name: "it is cancelled", app: counter(func(ctx context.Context, _ *Worker[struct{}, counts], _ *walk.Entry) error { <-ctx.Done(); return ctx.Err() }),
+		{name: "it is cancelled", app: counter(func(ctx context.Context, _ *Worker[struct{}, counts], _ *walk.Entry) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}),
 			cancel: true, state: Interrupted, reason: "enough", err: cause},
 		{name: "no root opens", app: counter(nil), roots: []string{"x", "y"}, state: Failed, reason: ErrNoRoot.Error(), err: ErrNoRoot},
 		{name: "one root does not open", app: counter(nil), roots: []string{"x", "d1"}, state: Complete},

@@ -256,11 +256,15 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		t.sum.errors.absorb(c.errors)
 		lines = c.lines.Bytes()
 	}
-	if whole {
+	switch {
+	case whole:
 		c = t.sum
-	}
-	if c == nil {
+	case c == nil:
 		return nil, nil, nil
+	default:
+		if err := stats.Prune(c.stats, t.sum.stats); err != nil {
+			return nil, nil, fmt.Errorf("prune the statistics: %w", err)
+		}
 	}
 	s := c.errors.sum()
 	if s.Stats, err = t.codec.Encode(c.stats); err != nil {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 )
 
 // Codec writes statistics for programs of the same kind and reads them back: the
@@ -82,8 +81,7 @@ func (c *Codec[S]) Decode(data []byte, s *S) error {
 
 // eachField calls do with each Value of a struct, and its name.
 func eachField[S any](s *S, do func(name string, v Value) error) error {
-	v := reflect.ValueOf(s).Elem()
-	return each("", v, v, func(name string, field, _ Value) error { return do(name, field) })
+	return pair(s, s, func(name string, field, _ Value) error { return do(name, field) })
 }
 
 // binaryValue is a Value that has a binary form too.

@@ -63,7 +63,7 @@ func Merge[S any](dst, src *S) error {
 	if dst == src {
 		return errors.New("stats: statistics can not be merged into themselves")
 	}
-	return each("", reflect.ValueOf(dst).Elem(), reflect.ValueOf(src).Elem(), func(_ string, a, b Value) error { return a.MergeValue(b) })
+	return pair(dst, src, func(_ string, a, b Value) error { return a.MergeValue(b) })
 }
 
 // Reset forgets what was counted, but not how to count: a [Histogram] keeps its
@@ -79,6 +79,11 @@ func Reset[S any](s *S) error {
 		}
 		return nil
 	})
+}
+
+// pair calls do with each field of two structs, and its name.
+func pair[S any](a, b *S, do func(name string, a, b Value) error) error {
+	return each("", reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem(), do)
 }
 
 // each calls do with the name of each field of two structs of one type, and the

@@ -37,11 +37,8 @@ type everything struct {
 // oddKeys are hard to tell apart in JSON.
 var oddKeys = []string{"", "txt", "other", `"other"`, "<&>", "ä", "\xff", "\xfe", "\uFFFD", `\xff`, `"\xff"`, `"`, "-", "\n", "\x00"}
 
-func count(rng *rand.Rand) *everything {
+func newEverything() *everything {
 	s := new(everything)
-	if rng.IntN(10) == 0 {
-		return s
-	}
 	s.Sizes = stats.NewHistogram(stats.SizeEdges...)
 	s.Largest = stats.NewTopN[stats.Size](7)
 	s.Cross = stats.NewCross(stats.AgeEdges, stats.SizeEdges)
@@ -49,6 +46,14 @@ func count(rng *rand.Rand) *everything {
 	s.Kept = stats.NewGroupN[string](4)
 	s.Owners = stats.NewGroupN[uint32](5)
 	s.Lists = stats.NewTopBy[uint32, stats.Size](3, 2)
+	return s
+}
+
+func count(rng *rand.Rand) *everything {
+	if rng.IntN(10) == 0 {
+		return new(everything)
+	}
+	s := newEverything()
 	for range rng.IntN(30) {
 		size := rng.Int64N(1 << rng.IntN(44))
 		depth := rng.IntN(5)
