@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/hydrawalk/hydra/bench/internal/count"
 	"github.com/hydrawalk/hydra/bench/internal/tree"
 )
 
@@ -28,6 +31,10 @@ costs. The job is what ` + "`wall_seconds`" + ` says, the command what it takes 
 shell is back; CPU is that of all processes. x is the median of the ratios to the
 process that ran just before. The server writes to a disk, GOMAXPROCS is 4 for
 all, and results have to be the same.
+
+Processes take more than threads already: they do not share what the processor
+remembers of memory. So there are also processes of one worker each that know
+nothing of each other: each is given its part of what is in the root.
 
 `
 
@@ -58,12 +65,18 @@ func (b *bench) cluster(ctx context.Context) error {
 
 	quiet()
 	sizes := []int{2, 4}
-	alone, shared := make([][]trial, len(sizes)), make([][]trial, len(sizes))
+	alone, apart, shared := make([][]trial, len(sizes)), make([][]trial, len(sizes)), make([][]trial, len(sizes))
 	result := ""
 	for round := -1; round < b.rounds; round++ {
 		for i, n := range sizes {
 			fmt.Fprintf(os.Stderr, "\r\x1b[Kround %d of %d: one process, %s", round+1, b.rounds, plural(n, "worker"))
 			one, err := b.auditOnce(dir, []string{"-j", fmt.Sprint(n)}, path, &m)
+			if err != nil {
+				fmt.Fprintln(os.Stderr)
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "\r\x1b[Kround %d of %d: %d processes", round+1, b.rounds, n)
+			parts, err := b.auditApart(dir, n, path, &m)
 			if err != nil {
 				fmt.Fprintln(os.Stderr)
 				return err
@@ -86,10 +99,10 @@ func (b *bench) cluster(ctx context.Context) error {
 			name := "warm-up"
 			if round >= 0 {
 				name = fmt.Sprintf("round %d", round+1)
-				alone[i], shared[i] = append(alone[i], one), append(shared[i], many)
+				alone[i], apart[i], shared[i] = append(alone[i], one), append(apart[i], parts), append(shared[i], many)
 			}
-			fmt.Fprintf(os.Stderr, "\r\x1b[K%s, %s: job x %.3f, command x %.3f, CPU x %.3f\n", name, plural(n, "client"),
-				many.job/one.job, many.wall.Seconds()/one.wall.Seconds(), many.all().Seconds()/one.all().Seconds())
+			fmt.Fprintf(os.Stderr, "\r\x1b[K%s, %s: job x %.3f, command x %.3f, CPU x %.3f, apart %.3f\n", name, plural(n, "client"),
+				many.job/one.job, many.wall.Seconds()/one.wall.Seconds(), many.all().Seconds()/one.all().Seconds(), parts.cpu.Seconds()/one.cpu.Seconds())
 		}
 	}
 	fmt.Fprint(os.Stderr, "\r\x1b[K")
@@ -97,7 +110,7 @@ func (b *bench) cluster(ctx context.Context) error {
 	fmt.Fprintf(b.out, "## Distributed audit (%d files in %d directories)\n\n%s", m.Files, m.Dirs, aboutClusters)
 	fmt.Fprint(b.out, "| | job seconds | x | command seconds | x | CPU seconds | x | peak MiB |\n|---|---|---|---|---|---|---|---|\n")
 	for i, n := range sizes {
-		b.clusterRows(n, alone[i], shared[i])
+		b.clusterRows(n, alone[i], apart[i], shared[i])
 	}
 	fmt.Fprintln(b.out)
 	b.clusterDetails(sizes, shared, &m)
@@ -136,6 +149,55 @@ func (b *bench) auditOnce(dir string, flags []string, path string, m *tree.Manif
 	var err error
 	t.run, err = b.once(&p)
 	return t, err
+}
+
+// auditApart audits a tree by processes of one worker each, which know nothing of
+// each other: each is given a part of what is in its root.
+func (b *bench) auditApart(dir string, n int, path string, m *tree.Manifest) (trial, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return trial{}, err
+	}
+	programs := make([]program, n)
+	var mu sync.Mutex
+	all := count.Counts{Dirs: 1} // the root
+	for i := range programs {
+		programs[i] = program{
+			name: "a part of the tree",
+			argv: []string{b.bins.path("hydra"), "audit", "-j", "1", "--as-of", "2100-01-01T00:00:00Z", "--json"},
+			env:  clusterEnv(dir),
+			counts: func(out []byte) (string, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				c, err := auditCounts(out)
+				all.Add(c)
+				return c.String(), err
+			},
+		}
+	}
+	for i, e := range entries {
+		p := &programs[i%n]
+		p.argv = append(p.argv, filepath.Join(path, e.Name()))
+	}
+	runs, errs := make([]run, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range programs {
+		wg.Go(func() { runs[i], errs[i] = b.once(&programs[i]) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return trial{}, err
+	}
+	if got := all.String(); got != want(audit, m) {
+		return trial{}, fmt.Errorf("%d processes counted %s, in the tree are %s", n, got, want(audit, m))
+	}
+	var t trial
+	for _, r := range runs {
+		t.wall, t.peak = max(t.wall, r.wall), max(t.peak, r.peak)
+		t.cpu += r.cpu
+	}
+	t.job = t.wall.Seconds()
+	return t, nil
 }
 
 // essence takes out of a result what may differ between two.
@@ -254,7 +316,7 @@ func commandSeconds(t *trial) float64 { return t.wall.Seconds() }
 func cpuSeconds(t *trial) float64     { return t.all().Seconds() }
 
 // clusterRows prints what one process and a cluster took, and adds the bars.
-func (b *bench) clusterRows(n int, alone, shared []trial) {
+func (b *bench) clusterRows(n int, alone, apart, shared []trial) {
 	job, command, cpu := ratio(alone, shared, jobSeconds), ratio(alone, shared, commandSeconds), ratio(alone, shared, cpuSeconds)
 	row := func(name string, ts []trial, job, command, cpu float64) {
 		peak := trialMedian(ts, func(t *trial) float64 { return mib(max(t.peak, t.used.serverPeak, t.used.clientsPeak)) })
@@ -262,11 +324,14 @@ func (b *bench) clusterRows(n int, alone, shared []trial) {
 			trialMedian(ts, jobSeconds), job, trialMedian(ts, commandSeconds), command, trialMedian(ts, cpuSeconds), cpu, peak)
 	}
 	row("one process, "+plural(n, "worker"), alone, 1, 1, 1)
+	row(fmt.Sprintf("%d processes apart", n), apart, ratio(alone, apart, jobSeconds), ratio(alone, apart, commandSeconds), ratio(alone, apart, cpuSeconds))
 	row(fmt.Sprintf("**server and %s**", plural(n, "client")), shared, job, command, cpu)
 	what := "distributed, " + plural(n, "client")
 	b.bar(job <= clusterWall, "%s: the job takes at most %.2f x one process (%.3f)", what, clusterWall, job)
 	b.bar(command <= clusterWall, "%s: the command takes at most %.2f x one process (%.3f)", what, clusterWall, command)
 	b.bar(cpu <= clusterCPU, "%s: CPU at most %.2f x one process (%.3f)", what, clusterCPU, cpu)
+	cpu = ratio(apart, shared, cpuSeconds)
+	b.bar(cpu <= clusterCPU, "%s: CPU at most %.2f x as many processes apart (%.3f)", what, clusterCPU, cpu)
 }
 
 // clusterDetails prints where the costs are.

@@ -25,6 +25,11 @@ func counted(out []byte) (string, error) {
 
 // audited reads the counts of `hydra audit --json`.
 func audited(out []byte) (string, error) {
+	c, err := auditCounts(out)
+	return c.String(), err
+}
+
+func auditCounts(out []byte) (count.Counts, error) {
 	var doc struct {
 		Complete bool  `json:"complete"`
 		Dirs     int64 `json:"processed_dirs"`
@@ -35,12 +40,12 @@ func audited(out []byte) (string, error) {
 		} `json:"stats"`
 	}
 	if err := json.Unmarshal(out, &doc); err != nil {
-		return "", err
+		return count.Counts{}, err
 	}
 	if !doc.Complete {
-		return "", fmt.Errorf("the result is not complete")
+		return count.Counts{}, fmt.Errorf("the result is not complete")
 	}
-	return count.Counts{Dirs: doc.Dirs, Files: doc.Stats.Files, Others: doc.Stats.Skipped, Bytes: doc.Stats.Bytes}.String(), nil
+	return count.Counts{Dirs: doc.Dirs, Files: doc.Stats.Files, Others: doc.Stats.Skipped, Bytes: doc.Stats.Bytes}, nil
 }
 
 // job is a way to walk: list looks at types only, audit stats every file.

@@ -20,3 +20,11 @@ func Parse(s string) (c Counts, err error) {
 	}
 	return c, nil
 }
+
+// Add counts what another walk counted too.
+func (c *Counts) Add(o Counts) {
+	c.Dirs += o.Dirs
+	c.Files += o.Files
+	c.Others += o.Others
+	c.Bytes += o.Bytes
+}
