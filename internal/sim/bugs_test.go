@@ -12,6 +12,9 @@ const bugWorlds = 150
 // A check that can not fail is worth nothing: clients that break the protocol have
 // to be noticed.
 func TestEachBreachOfTheProtocolIsNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs hundreds of worlds")
+	}
 	for name, bug := range map[string]client.Bug{
 		"NoCompare":     client.BugNoCompare,
 		"EarlyRecord":   client.BugEarlyRecord,
