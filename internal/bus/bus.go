@@ -29,7 +29,7 @@ var (
 	ErrFull        = errors.New("the engine has no space left") // of writes also ErrUnknown
 	ErrTooLarge    = errors.New("too large for the engine")     // surely not written
 	ErrName        = errors.New("not a valid name")             // of a table, key, prefix or subject
-	ErrUnreachable = errors.New("the engine can not be reached")
+	ErrUnreachable = errors.New("the server can not be reached")
 	ErrAuth        = errors.New("the engine refuses the credentials")
 	ErrClosed      = errors.New("the connection is closed")
 )

@@ -19,6 +19,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -166,6 +167,9 @@ func connectError(o Options, err error) error {
 	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) {
 		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, err)
+	}
+	if errors.Is(err, nats.ErrNoServers) {
+		err = syscall.ECONNREFUSED // which the library hides
 	}
 	return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrUnreachable, err)
 }
