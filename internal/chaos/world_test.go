@@ -33,6 +33,7 @@ type proc struct {
 	out   io.Reader
 	ended chan struct{}
 	err   error // how it ended, once ended is closed
+	began time.Time
 }
 
 // world is a cluster of real processes.
@@ -128,7 +129,7 @@ func (w *world) start(role string, at place, env ...string) *proc {
 		w.t.Fatal(err)
 	}
 	args := append(slices.Clone(at), self)
-	p := &proc{role: role, cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
+	p := &proc{role: role, cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{}), began: time.Now()}
 	p.cmd.Env = slices.Concat(os.Environ(), w.env, env, []string{roleVar + "=" + role})
 	p.cmd.Stderr = w.log.to
 	if p.out, err = p.cmd.StdoutPipe(); err != nil {
@@ -241,7 +242,8 @@ func (w *world) stop(procs ...*proc) {
 	for _, p := range procs {
 		select {
 		case <-p.ended:
-			if p.err != nil {
+			// One that has just begun does not hear yet that it is to end.
+			if p.err != nil && (p.err.Error() != "signal: terminated" || time.Since(p.began) > 5*time.Second) {
 				w.t.Errorf("%s %d: %v", p.role, p.cmd.Process.Pid, p.err)
 			}
 		case <-limit:

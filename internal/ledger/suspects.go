@@ -100,7 +100,15 @@ func (j *Job) NoRoot() bool {
 	for r := range j.All() {
 		t.Add(&r.Totals)
 	}
-	return t.FailedDirs > 0 && t.FailedDirs == t.FoundDirs && t.FailedDirs == t.Entries()
+	if t.FailedDirs == 0 || t.FailedDirs != t.FoundDirs || t.FailedDirs != t.Entries() {
+		return false
+	}
+	for root, sight := range j.Sights {
+		if sight.Dir && !j.avoids(Place{Root: root}) {
+			return false // it was opened, and could not be read
+		}
+	}
+	return true
 }
 
 func (s *State) avoids(place Place) bool {

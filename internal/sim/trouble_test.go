@@ -233,7 +233,7 @@ func (w *world) cancelAndResume() error {
 	}
 	var res *result
 	for try := 0; ; try++ {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // many parts, one by one
 		res, err = read(ctx, w.own, job)
 		cancel()
 		if err == nil {
