@@ -32,6 +32,7 @@ type job struct {
 	seen    map[ledger.ClientID]*wire.Seen
 	asked   map[ledger.ClientID]time.Time // when they were asked to look, or to open a session
 	began   time.Time                     // when the first client that fits was seen
+	asks    []*asked                      // that are not answered yet
 	events  []wire.Event
 	nEvents uint64
 	waits   string
@@ -82,8 +83,10 @@ type event struct {
 	ask    *asked
 }
 
+// asked is a command. It is answered when what it changed is written.
 type asked struct {
 	kind   string
+	err    error // of the command
 	answer chan answered
 }
 
@@ -160,7 +163,6 @@ func (j *job) run(ctx context.Context) {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
 	var round time.Time // when the last one began
-	var answers []func()
 	for {
 		ticks := tick.C
 		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" {
@@ -179,9 +181,7 @@ func (j *job) run(ctx context.Context) {
 		}
 		round = time.Now()
 		for _, e := range j.take() {
-			if a := j.fold(e); a != nil {
-				answers = append(answers, a)
-			}
+			j.fold(e)
 		}
 		if j.doubt != "" {
 			j.verify(ctx)
@@ -198,10 +198,10 @@ func (j *job) run(ctx context.Context) {
 		}
 		j.show()
 		j.tell()
-		for _, a := range answers {
-			a()
+		for _, a := range j.asks {
+			a.answer <- answered{j.status(), a.err}
 		}
-		answers = nil
+		j.asks = nil
 		if j.changed || time.Since(j.news) >= newsEvery && j.ledger.Phase != ledger.Ended {
 			j.tellNews()
 		}
@@ -214,16 +214,15 @@ func (j *job) tellNews() {
 	j.s.publish(wire.SubjectNews(j.spec.Job), j.status())
 }
 
-// fold takes an event in. It returns what is to be done when all is decided and
-// written.
-func (j *job) fold(e event) func() {
+// fold takes an event in.
+func (j *job) fold(e event) {
 	switch {
 	case e.gone != nil:
 		j.lost = true
 		if j.phase() == ledger.Ended {
 			j.s.drop(j) // it was removed, by way of another server perhaps
 			j.cancel()
-			return nil
+			return
 		}
 		j.failed("the engine lost the job: " + e.gone.Error())
 	case e.record != nil:
@@ -238,11 +237,9 @@ func (j *job) fold(e event) func() {
 		j.seen[e.seen.Client] = e.seen
 		delete(j.asked, e.seen.Client)
 	case e.ask != nil:
-		err := j.command(e.ask.kind)
-		a := e.ask
-		return func() { a.answer <- answered{j.status(), err} }
+		e.ask.err = j.command(e.ask.kind)
+		j.asks = append(j.asks, e.ask)
 	}
-	return nil
 }
 
 // heard takes in a beat of a client.

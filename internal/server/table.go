@@ -46,6 +46,10 @@ func (j *job) load(ctx context.Context) error {
 		}
 	}
 	j.records = true
+	// What commands changed was not written.
+	for _, a := range j.asks {
+		a.err = j.command(a.kind)
+	}
 	j.show()
 	return nil
 }
@@ -142,6 +146,9 @@ func (j *job) verify(ctx context.Context) {
 	j.failed(why)
 }
 
+// rivalTime is how long a server leaves a job to another one that writes its state.
+const rivalTime = 200 * time.Millisecond
+
 // write writes the state. False: somebody else did, or it could not be written;
 // what was decided is void then, or will be written later.
 func (j *job) write(ctx context.Context) bool {
@@ -162,7 +169,9 @@ func (j *job) write(ctx context.Context) bool {
 		}
 		return true
 	case errors.Is(err, bus.ErrConflict):
-		// Another server, or we a moment ago.
+		// Another server, or we a moment ago. Who is slower leaves it to the other: to
+		// read all, only to find out that it wrote again, is of use to nobody.
+		pause(ctx, rivalTime)
 		if err := j.load(ctx); err != nil && ctx.Err() == nil {
 			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
 			pause(ctx, time.Second)
