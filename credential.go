@@ -29,25 +29,33 @@ const defaultPort = 8101
 func resolve(given string) (*address, error) {
 	a := &address{scheme: "nats", port: defaultPort}
 	bad := func(why string) error {
-		return &UsageError{fmt.Errorf("%q is no address of a server: %s", given, why)}
+		shown := given
+		if i := strings.LastIndexByte(given, '@'); i >= 0 {
+			shown = "..." + given[i:] // what stands before it may be a secret
+		}
+		return &UsageError{fmt.Errorf("%q is no address of a server: %s", shown, why)}
 	}
+	const secret = "a secret does not belong into an address: put it into a file and name that with --creds"
 	hostPort := given
 	if strings.Contains(given, "://") {
 		u, err := url.Parse(given)
 		if err != nil {
-			return nil, bad(err.Error())
+			return nil, bad("use nats://HOST:PORT")
 		}
 		if u.Scheme != "nats" {
 			return nil, bad("HOST, HOST:PORT, or nats://HOST:PORT for an engine that runs elsewhere")
 		}
 		if u.User != nil {
-			return nil, bad("a secret does not belong into an address: put it into a file and name that with --creds")
+			return nil, bad(secret)
 		}
 		a.port, hostPort = 4222, u.Host
 	}
-	host, port, err := net.SplitHostPort(hostPort)
+	if strings.Contains(hostPort, "@") {
+		return nil, bad(secret)
+	}
+	host, port, err := net.SplitHostPort(strings.ToLower(hostPort))
 	if err != nil {
-		host = strings.Trim(hostPort, "[]")
+		host = strings.Trim(strings.ToLower(hostPort), "[]")
 		if strings.Contains(host, ":") && net.ParseIP(host) == nil {
 			return nil, bad("use HOST:PORT")
 		}
@@ -137,7 +145,7 @@ func findCredential(a *address, file string) (credential, error) {
 	text, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !given:
-		return credential{}, fmt.Errorf("there is no credential for %s in %s: a server that this user starts there makes it", a.shown(), filepath.Dir(file))
+		return credential{}, fmt.Errorf("this user has none for %s in %s", a.shown(), filepath.Dir(file))
 	case err != nil:
 		return credential{}, err
 	}
@@ -151,8 +159,13 @@ func findCredential(a *address, file string) (credential, error) {
 		return credential{file: file}, nil
 	}
 	var c credential
-	if err := json.Unmarshal(text, &c); err != nil {
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&c); err != nil {
 		return credential{}, fmt.Errorf("%s is no credential: %w", file, err)
+	}
+	if (c.User == "" || c.Password == "") && c.Token == "" {
+		return credential{}, fmt.Errorf("%s is no credential: there are no user and password in it, and no token", file)
 	}
 	return c, nil
 }

@@ -64,12 +64,15 @@ func (c *cluster) check() error {
 func (c *common) place(from origins, program string) error {
 	given := func(flag string) bool { return from[flag] == originFlag }
 	if c.local {
-		if given("server") && c.server != "" {
+		if given("server") {
 			return errors.New("--local and --server contradict each other")
 		}
 		c.server = ""
 	}
 	if c.server == "" {
+		if given("server") && !c.local {
+			return errors.New("--server is empty: name one, or say --local")
+		}
 		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {
 			if given(flag) {
 				return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
@@ -97,9 +100,20 @@ func (c *call) connect(ctx context.Context) (*hydra.Server, error) {
 	s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Creds: c.creds, Logger: c.logger})
 	switch {
 	case errors.Is(err, hydra.ErrUnauthorized):
-		err = fmt.Errorf("%w. The credential is a file of the user who started the server: name a copy of it with --creds", err)
+		what := "The server made one for the user who started it, credential.json in its state directory: name a copy of that"
+		if c.creds != "" {
+			what = "The file " + c.creds + " is not of this server: name another"
+		}
+		err = fmt.Errorf("%w. %s with --creds", err, what)
 	case errors.Is(err, hydra.ErrUnreachable):
-		err = fmt.Errorf("%w. Start one with `%s server`, or name where it is with --server", err, c.name)
+		switch {
+		case strings.Contains(address, "://"):
+			err = fmt.Errorf("%w. Is that engine running?", err)
+		case address == hydra.DefaultAddress, !strings.Contains(address, ":"):
+			err = fmt.Errorf("%w. Start one there with `%s server`, or name where it is with --server", err, c.name)
+		default:
+			err = fmt.Errorf("%w. Start one there with `%s server --listen %s`, or name where it is with --server", err, c.name, address)
+		}
 	}
 	return s, err
 }

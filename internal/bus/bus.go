@@ -30,7 +30,7 @@ var (
 	ErrTooLarge    = errors.New("too large for the engine")     // surely not written
 	ErrName        = errors.New("not a valid name")             // of a table, key, prefix or subject
 	ErrUnreachable = errors.New("the server can not be reached")
-	ErrAuth        = errors.New("the engine refuses the credentials")
+	ErrAuth        = errors.New("the server refuses the credential")
 	ErrClosed      = errors.New("the connection is closed")
 )
 

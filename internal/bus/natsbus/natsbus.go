@@ -166,7 +166,7 @@ func connectError(o Options, err error) error {
 	}
 	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) {
-		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, err)
+		return fmt.Errorf("connect to %s: %w", where, bus.ErrAuth)
 	}
 	if errors.Is(err, nats.ErrNoServers) {
 		err = syscall.ECONNREFUSED // which the library hides
