@@ -105,7 +105,9 @@ func (c *Cross) UnmarshalBinary(data []byte) error {
 	}
 	out := NewCross(rows, columns)
 	for i := range out.cells {
-		out.cells[i] = Bin{Count: v.next(), Bytes: v.next()}
+		if out.cells[i] = (Bin{Count: v.next(), Bytes: v.next()}); out.cells[i].Count < 0 || out.cells[i].Bytes < 0 {
+			return errBinaryCross
+		}
 	}
 	if !v.ended() {
 		return errBinaryCross

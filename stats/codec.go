@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Codec writes statistics for programs of the same kind and reads them back: the
-// fields that hold something, each in binary if its type can, else as JSON. That is
+// fields that hold something, each in binary if it is of a type of this package that
+// has such a form, else as JSON. That is
 // smaller and faster than JSON of the whole, which shows all fields and is gone over
 // once more for each level.
 type Codec[S any] struct {
@@ -65,7 +67,7 @@ func (c *Codec[S]) Decode(data []byte, s *S) error {
 			return nil
 		}
 		delete(fields, name)
-		if b, ok := v.(binaryValue); ok {
+		if b := inBinary(v); b != nil {
 			return b.UnmarshalBinary(text)
 		}
 		return json.Unmarshal(text, v)
@@ -90,10 +92,22 @@ type binaryValue interface {
 	encoding.BinaryUnmarshaler
 }
 
+var here = reflect.TypeFor[Max]().PkgPath()
+
+// inBinary is v if it has a binary form of its own. A type of somebody else that
+// embeds such a one has its methods, but may hold more.
+func inBinary(v Value) binaryValue {
+	if reflect.TypeOf(v).Elem().PkgPath() != here {
+		return nil
+	}
+	b, _ := v.(binaryValue)
+	return b
+}
+
 // encode is the binary form, or JSON, which is not gone over once more when a
 // method has made it.
 func encode(v Value) ([]byte, error) {
-	if b, ok := v.(binaryValue); ok {
+	if b := inBinary(v); b != nil {
 		return b.AppendBinary(nil)
 	}
 	if m, ok := v.(json.Marshaler); ok {

@@ -1,36 +1,33 @@
 package stats
 
-// Prune forgets of part, which was merged into sum, what can not be in anything
-// that sum is merged into: of lists of the largest what is not in sum's. What is
-// left of the parts that were merged into a sum, merged again, is that sum: parts
-// that are sent one by one need not tell more.
+// Prune takes out of part, which was merged into sum, what sum did not keep, and
+// what nothing will keep that sum is merged into: of lists of the largest, what is
+// not in sum's. Parts that are pruned one by one still merge to that sum.
 func Prune[S any](part, sum *S) error {
 	return pair(part, sum, func(_ string, a, b Value) error {
 		if p, ok := a.(pruner); ok {
-			return p.pruneValue(b)
+			p.pruneValue(b)
 		}
 		return nil
 	})
 }
 
-// pruner is a Value of which Prune may leave out something.
+// pruner is a Value of which Prune may leave out something. A type that embeds one
+// is another type than pruneValue knows, and is left whole.
 type pruner interface {
 	Value
-	pruneValue(sum Value) error
+	pruneValue(sum Value)
 }
 
-func (t *TopN[T]) pruneValue(sum Value) error {
-	s, err := as[TopN[T]](sum)
-	if err != nil {
-		return err
+func (t *TopN[T]) pruneValue(sum Value) {
+	if s, ok := sum.(any).(*TopN[T]); ok {
+		t.prune(s)
 	}
-	t.prune(s)
-	return nil
 }
 
 // prune leaves out what comes behind the last of a list that is full.
 func (t *TopN[T]) prune(sum *TopN[T]) {
-	if len(sum.heap) < sum.n || sum.n == 0 {
+	if sum.n <= 0 || len(sum.heap) < sum.n {
 		return
 	}
 	last := sum.heap[0]
@@ -44,10 +41,10 @@ func (t *TopN[T]) prune(sum *TopN[T]) {
 }
 
 // pruneValue leaves all keys: that there are so many says that others were left out.
-func (t *TopBy[K, T]) pruneValue(sum Value) error {
-	s, err := as[TopBy[K, T]](sum)
-	if err != nil {
-		return err
+func (t *TopBy[K, T]) pruneValue(sum Value) {
+	s, ok := sum.(any).(*TopBy[K, T])
+	if !ok {
+		return
 	}
 	for k, slot := range t.lists.m {
 		if in := s.lists.m[k]; in != nil {
@@ -56,5 +53,4 @@ func (t *TopBy[K, T]) pruneValue(sum Value) error {
 			slot.value.ResetValue()
 		}
 	}
-	return nil
 }

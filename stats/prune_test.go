@@ -22,14 +22,12 @@ func TestPrunedPartsMergeToTheSum(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, sum, pruned := newEverything(), newEverything(), newEverything()
+		sum, pruned := newEverything(), newEverything()
 		for range 1 + rng.IntN(8) {
 			part := count(rng)
 			whole := encode(t, part)
-			for _, into := range []*everything{all, sum} {
-				if err := stats.Merge(into, part); err != nil {
-					t.Fatal(err)
-				}
+			if err := stats.Merge(sum, part); err != nil {
+				t.Fatal(err)
 			}
 			if err := stats.Prune(part, sum); err != nil {
 				t.Fatal(err)
@@ -51,76 +49,13 @@ func TestPrunedPartsMergeToTheSum(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if diff := cmp.Diff(fields(t, all), fields(t, pruned)); diff != "" {
+		if diff := cmp.Diff(fields(t, sum), fields(t, pruned)); diff != "" {
 			t.Fatalf("round %d: what is left does not merge to the sum: -want +got\n%.2000s", round, diff)
 		}
 	}
 	if less == 0 {
 		t.Error("nothing was pruned")
 	}
-}
-
-// TestStatisticsAreTheSameInBinary also cuts the bytes off, and changes one.
-func TestStatisticsAreTheSameInBinary(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	codec, err := stats.NewCodec(newEverything())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for round := range uint64(100) {
-		rng := rand.New(rand.NewPCG(seed, round))
-		s := count(rng)
-		data, err := codec.Encode(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := newEverything()
-		if err := codec.Decode(data, got); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(fields(t, s), fields(t, got)); diff != "" {
-			t.Fatalf("round %d: -want +got\n%.2000s", round, diff)
-		}
-		for _, v := range []interface {
-			AppendBinary([]byte) ([]byte, error)
-		}{s.Cross, s.Middle} {
-			data, err := v.AppendBinary(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := rng.IntN(len(data))
-			if new(stats.Cross).UnmarshalBinary(data[:n]) == nil && new(stats.Quantiles).UnmarshalBinary(data[:n]) == nil && n > 1 {
-				t.Fatalf("round %d: %d of %d bytes were read", round, n, len(data))
-			}
-		}
-	}
-}
-
-func FuzzBinary(f *testing.F) {
-	s := count(rand.New(rand.NewPCG(1, 1)))
-	for _, v := range []interface {
-		AppendBinary([]byte) ([]byte, error)
-	}{s.Cross, s.Middle} {
-		data, _ := v.AppendBinary(nil)
-		f.Add(data)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var c, sameCross stats.Cross
-		if c.UnmarshalBinary(data) == nil {
-			again, _ := c.AppendBinary(nil)
-			if err := sameCross.UnmarshalBinary(again); err != nil || !sameCross.Equal(c) {
-				t.Errorf("%q, %q: %v", data, again, err)
-			}
-		}
-		var q, sameQuantiles stats.Quantiles
-		if q.UnmarshalBinary(data) == nil {
-			again, _ := q.AppendBinary(nil)
-			if err := sameQuantiles.UnmarshalBinary(again); err != nil || !sameQuantiles.Equal(q) {
-				t.Errorf("%q, %q: %v", data, again, err)
-			}
-		}
-	})
 }
 
 func fields(t *testing.T, s *everything) map[string]any {
@@ -130,4 +65,74 @@ func fields(t *testing.T, s *everything) map[string]any {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// embedding holds more than the values of package stats that it is made of.
+type embedding struct {
+	Ages  ages
+	Sizes largest
+}
+
+type ages struct {
+	stats.Quantiles
+	Unknown int64
+}
+
+func (a *ages) MergeValue(from stats.Value) error {
+	a.Unknown += from.(*ages).Unknown
+	return a.Quantiles.MergeValue(&from.(*ages).Quantiles)
+}
+
+func (a ages) MarshalJSON() ([]byte, error) { return json.Marshal([]any{a.Quantiles, a.Unknown}) }
+
+func (a *ages) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, &[]any{&a.Quantiles, &a.Unknown})
+}
+
+type largest struct {
+	stats.TopN[stats.Size]
+	Seen int64
+}
+
+func (s *largest) MergeValue(from stats.Value) error {
+	s.Seen += from.(*largest).Seen
+	return s.TopN.MergeValue(&from.(*largest).TopN)
+}
+
+func TestWhatAnApplicationMadeOfValuesIsLeftWhole(t *testing.T) {
+	made := func() *embedding {
+		s := &embedding{Ages: ages{Unknown: 7}, Sizes: largest{stats.NewTopN[stats.Size](1), 3}}
+		s.Ages.Add(5)
+		s.Sizes.AddPath(stats.Size{Size: 1}, []byte("/a"))
+		return s
+	}
+	sum, part := made(), made()
+	if err := stats.Merge(sum, part); err != nil {
+		t.Fatal(err)
+	}
+	if err := stats.Prune(part, sum); err != nil || part.Sizes.Seen != 3 || len(part.Sizes.List()) != 1 {
+		t.Errorf("pruned, it is %+v, %v", part, err)
+	}
+	codec, err := stats.NewCodec(&embedding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := codec.Encode(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got embedding
+	if err := codec.Decode(data, &got); err != nil || got.Ages.Unknown != 7 || got.Ages.Count() != 1 {
+		t.Errorf("got %+v, %v", got.Ages, err)
+	}
+}
+
+func TestAListThatKeepsNothingIsPruned(t *testing.T) {
+	for _, n := range []int{0, -1} {
+		type lists struct{ L stats.TopN[stats.Size] }
+		part, sum := &lists{stats.NewTopN[stats.Size](n)}, &lists{stats.NewTopN[stats.Size](n)}
+		if err := stats.Prune(part, sum); err != nil {
+			t.Error(err)
+		}
+	}
 }

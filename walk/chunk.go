@@ -27,7 +27,7 @@ const (
 	// a thread that is in a call. Where threads are more than cores it also waits
 	// for one in that time.
 	yieldEvery = 3 * time.Millisecond
-	lookEvery  = 64 // calls, until it is looked whether that is over
+	clockEvery = 64 // calls, until it is looked whether that is over
 )
 
 // read reads d from where its cursor is, as long as this worker holds that.

@@ -30,7 +30,7 @@ type worker struct {
 
 	showAt    int64 // ops at which the number of calls is shown next
 	shareAt   int64 // ops at which the counters are shared next
-	lookAt    int64 // ops at which the clock is looked at next: see yieldEvery
+	clockAt   int64 // ops at which the clock is looked at next: see yieldEvery
 	yieldedAt time.Time
 	sharedMu  sync.Mutex
 	shared    Totals       // c as it was after the last chunk
@@ -143,13 +143,18 @@ func (w *worker) flush(ctx context.Context) error {
 	return w.guard(func() error { return f.Flush(context.WithoutCancel(ctx)) })
 }
 
-// called counts a call to the file system.
+// called counts a call to the file system or the handler.
 func (w *worker) called() {
 	if w.ops++; w.ops >= w.showAt {
-		w.show()
-		if w.ops >= w.lookAt {
-			w.yield()
-		}
+		w.pause()
+	}
+}
+
+// pause does what is due after some calls. It is apart so that called can be inlined.
+func (w *worker) pause() {
+	w.show()
+	if w.ops >= w.clockAt {
+		w.yield()
 	}
 }
 
@@ -162,7 +167,7 @@ func (w *worker) show() {
 
 // yield calls the scheduler if that is due.
 func (w *worker) yield() {
-	w.lookAt = w.ops + lookEvery
+	w.clockAt = w.ops + clockEvery
 	if now := time.Now(); now.Sub(w.yieldedAt) >= yieldEvery {
 		w.yieldedAt = now
 		runtime.Gosched()

@@ -94,7 +94,7 @@ func (s *State) avoid(place Place, why string) {
 func (s *State) Harm() uint64 { return uint64(len(s.Suspects)) + uint64(len(s.Avoid))<<32 }
 
 // NoRoot says, of a job that is done, that nothing was found below any of its roots
-// because none could be opened.
+// because none could be opened, as they were when the job began, or may be.
 func (j *Job) NoRoot() bool {
 	var t walk.Totals
 	for r := range j.All() {

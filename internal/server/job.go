@@ -86,7 +86,8 @@ type event struct {
 // asked is a command. It is answered when what it changed is written.
 type asked struct {
 	kind   string
-	err    error // of the command
+	until  <-chan struct{} // closed when nobody waits for the answer any more
+	err    error           // of the command
 	answer chan answered
 }
 

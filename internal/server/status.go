@@ -12,7 +12,7 @@ import (
 
 // ask hands a command to the job's goroutine, and returns what came of it.
 func (j *job) ask(ctx context.Context, kind string) (wire.Status, error) {
-	a := &asked{kind: kind, answer: make(chan answered, 1)}
+	a := &asked{kind: kind, until: ctx.Done(), answer: make(chan answered, 1)}
 	j.send(event{ask: a})
 	select {
 	case got := <-a.answer:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -46,7 +47,16 @@ func (j *job) load(ctx context.Context) error {
 		}
 	}
 	j.records = true
-	// What commands changed was not written.
+	// What commands changed was not written. Who has given up may have done
+	// something else since.
+	j.asks = slices.DeleteFunc(j.asks, func(a *asked) bool {
+		select {
+		case <-a.until:
+			return true
+		default:
+			return false
+		}
+	})
 	for _, a := range j.asks {
 		a.err = j.command(a.kind)
 	}
