@@ -13,55 +13,96 @@ import (
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
-// TestACommandIsCarriedOutThoughAnotherServerWroteMeanwhile cancels a job, whose
-// state was written by somebody else a moment before.
-func TestACommandIsCarriedOutThoughAnotherServerWroteMeanwhile(t *testing.T) {
+// waiting is a server with a job that waits for clients.
+type waiting struct {
+	*testing.T
+	engine *membus.Engine
+	bus    bus.Bus // of the test's own
+	table  bus.Table
+}
+
+func withJob(t *testing.T, do func(*waiting)) {
 	synctest.Test(t, func(t *testing.T) {
 		engine := membus.New(nil)
-		own := engine.Open()
+		w := &waiting{T: t, engine: engine, bus: engine.Open()}
 		ctx, end := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- server.Run(ctx, server.Options{Bus: engine.Open()}) }()
 		synctest.Wait()
-
-		ask(t, own, wire.Ask{Kind: wire.AskSubmit, Spec: &wire.Spec{Job: "j", App: "a", Roots: [][]byte{[]byte("/r")}}})
+		w.ask(wire.Ask{Kind: wire.AskSubmit, Spec: &wire.Spec{Job: "j", App: "a", Roots: [][]byte{[]byte("/r")}}})
 		time.Sleep(time.Second)
-		table, err := own.Open(ctx, wire.Table("j"))
-		if err != nil {
+		var err error
+		if w.table, err = w.bus.Open(ctx, wire.Table("j")); err != nil {
 			t.Fatal(err)
 		}
-		v, err := table.Get(ctx, wire.KeyState)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := table.Put(ctx, wire.KeyState, v.Data, v.Rev); err != nil {
-			t.Fatal(err)
-		}
-		if got := ask(t, own, wire.Ask{Kind: wire.AskCancel, Job: "j"}); len(got.Status) != 1 || got.Status[0].Phase != ledger.Ended {
-			t.Errorf("the answer is %+v", got)
-		}
-		if v, err = table.Get(ctx, wire.KeyState); err != nil {
-			t.Fatal(err)
-		}
-		var state ledger.State
-		if err := ledger.Decode(v.Data, &state); err != nil || state.Verdict.State != "cancelled" {
-			t.Errorf("the state is %s, %q, %v", state.Phase, state.Verdict.State, err)
-		}
+		do(w)
 		end()
 		<-ended
-		own.Close()
+		w.bus.Close()
 	})
 }
 
-func ask(t *testing.T, b bus.Bus, a wire.Ask) wire.Answer {
-	t.Helper()
-	data, err := b.Request(t.Context(), wire.SubjectAsk, ledger.Encode(a))
+func (w *waiting) ask(a wire.Ask) wire.Answer {
+	w.Helper()
+	data, err := w.bus.Request(w.Context(), wire.SubjectAsk, ledger.Encode(a))
 	if err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
 	var answer wire.Answer
-	if err := ledger.Decode(data, &answer); err != nil || answer.Err != "" {
-		t.Fatalf("%s: %v, %s", a.Kind, err, answer.Err)
+	if err := ledger.Decode(data, &answer); err != nil {
+		w.Fatal(err)
 	}
 	return answer
+}
+
+// state is that of the job, and its value.
+func (w *waiting) state() (*ledger.State, bus.Value) {
+	w.Helper()
+	v, err := w.table.Get(w.Context(), wire.KeyState)
+	if err != nil {
+		w.Fatal(err)
+	}
+	state := new(ledger.State)
+	if err := ledger.Decode(v.Data, state); err != nil {
+		w.Fatal(err)
+	}
+	return state, v
+}
+
+// write writes a value in place of one, as another server would.
+func (w *waiting) write(v bus.Value) {
+	w.Helper()
+	if _, err := w.table.Put(w.Context(), wire.KeyState, v.Data, v.Rev); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func TestACommandIsCarriedOutThoughAnotherServerWroteMeanwhile(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		_, v := w.state()
+		w.write(v)
+		if got := w.ask(wire.Ask{Kind: wire.AskCancel, Job: "j"}); got.Err != "" || len(got.Status) != 1 || got.Status[0].Phase != ledger.Ended {
+			t.Errorf("the answer is %+v", got)
+		}
+		if state, _ := w.state(); state.Verdict.State != "cancelled" {
+			t.Errorf("the state is %s, %q", state.Phase, state.Verdict.State)
+		}
+	})
+}
+
+func TestACommandThatNobodyWaitsForIsForgotten(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		_, v := w.state()
+		w.engine.SetFaults(membus.Faults{LostPut: 1})
+		if got := w.ask(wire.Ask{Kind: wire.AskCancel, Job: "j"}); got.Err == "" {
+			t.Errorf("the answer is %+v, and nothing can be written", got)
+		}
+		time.Sleep(2 * time.Second)
+		w.engine.SetFaults(membus.Faults{})
+		w.write(v) // the user has cancelled and resumed by way of another server
+		time.Sleep(20 * time.Second)
+		if state, _ := w.state(); state.Phase != ledger.Waiting {
+			t.Errorf("the state is %s, %q", state.Phase, state.Verdict.State)
+		}
+	})
 }
