@@ -112,6 +112,15 @@ func (b *bench) cluster(ctx context.Context) error {
 	for i, n := range sizes {
 		b.clusterRows(n, alone[i], apart[i], shared[i])
 	}
+	fmt.Fprint(b.out, "\nOf the runs that took least, which others disturbed least:\n\n| | job x | CPU x |\n|---|---|---|\n")
+	for i, n := range sizes {
+		for _, r := range []struct {
+			name string
+			ts   []trial
+		}{{fmt.Sprintf("%d processes apart", n), apart[i]}, {"server and " + plural(n, "client"), shared[i]}} {
+			fmt.Fprintf(b.out, "| %s | %.3f | %.3f |\n", r.name, least(r.ts, jobSeconds)/least(alone[i], jobSeconds), least(r.ts, cpuSeconds)/least(alone[i], cpuSeconds))
+		}
+	}
 	fmt.Fprintln(b.out)
 	b.clusterDetails(sizes, shared, &m)
 	return b.tiny(ctx, dir)
@@ -300,6 +309,14 @@ func trialMedian(ts []trial, of func(*trial) float64) float64 {
 		all = append(all, of(&ts[i]))
 	}
 	return middle(all)
+}
+
+func least(ts []trial, of func(*trial) float64) float64 {
+	n := of(&ts[0])
+	for i := range ts {
+		n = min(n, of(&ts[i]))
+	}
+	return n
 }
 
 // ratio is the median of the ratios of runs that followed each other.
