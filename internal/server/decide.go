@@ -375,7 +375,11 @@ func (j *job) deal() {
 		if len(hungry) == 0 {
 			return
 		}
-		careful, tried := l.IsCareful(ref), l.Tried(ref)
+		careful := l.IsCareful(ref)
+		if careful && !hungry[0].Dry {
+			continue // nobody has nothing
+		}
+		tried := l.Tried(ref)
 		must := len(tried) > 0 && j.triedByAll(tried)
 		i := slices.IndexFunc(hungry, func(p *peer) bool {
 			return (!careful || p.Dry) && (must || !slices.Contains(tried, p.client))
