@@ -101,7 +101,7 @@ func TestAFullDiskOfAnEngineIsWaitedFor(t *testing.T) {
 	w.says(1, "event: job started")
 	free := ballast(t, w.state())
 	at := time.Now()
-	said := w.says(1, "can not write what was done")
+	said := w.says(1, "the server can not write") // what was done, or the state
 	t.Logf("noticed after %v: %s", time.Since(at).Round(time.Second/10), said[0])
 	free()
 	engine.kill()

@@ -208,6 +208,6 @@ func (j *job) write(ctx context.Context) bool {
 func (j *job) complain(ctx context.Context, err error) {
 	if ctx.Err() == nil && j.failing == "" {
 		j.failing = err.Error()
-		j.event("warn", "the state can not be written: %v", err)
+		j.event("warn", "the server can not write the state: %v", err)
 	}
 }
