@@ -70,7 +70,7 @@ func (c *common) place(from origins, program string) error {
 		c.server = ""
 	}
 	if c.server == "" {
-		if given("server") && !c.local {
+		if given("server") {
 			return errors.New("--server is empty: name one, or say --local")
 		}
 		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {

@@ -12,9 +12,8 @@ import (
 
 // Codec writes statistics for programs of the same kind and reads them back: the
 // fields that hold something, each in binary if it is of a type of this package that
-// has such a form, else as JSON. That is
-// smaller and faster than JSON of the whole, which shows all fields and is gone over
-// once more for each level.
+// has such a form, else as JSON. That is smaller and faster than JSON of the whole,
+// which shows all fields and is gone over once more for each level.
 type Codec[S any] struct {
 	empty map[string][]byte // each field in which nothing was counted
 }
