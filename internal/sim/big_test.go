@@ -10,7 +10,7 @@ import (
 func big(seed uint64, clients, dirs int) settings {
 	s := settings{
 		Seed: seed, Roots: []int{dirs}, Shape: shape{fan: 12, wide: 1, files: 2, chain: 50}, Stall: time.Minute, Servers: 1,
-		Clients: clients, Workers: 4,
+		Clients: clients, Late: clients / 20, Workers: 4,
 		Delay: 5 * time.Millisecond, Loss: 0.01, Put: 0.005, Timeout: 2 * time.Second,
 		Trouble: 40 * time.Second, Incidents: 10 + clients/10,
 	}

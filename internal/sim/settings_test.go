@@ -20,6 +20,7 @@ type settings struct {
 	Stall    time.Duration
 
 	Clients int
+	Late    int // of them, at most, that come while there is trouble, or never
 	Workers int // of a client, at most
 	Servers int
 
@@ -97,6 +98,7 @@ func makeSettings(seed uint64) settings {
 		}
 	}
 	s.Clients = 1 + r.IntN(pick(r, 2, 5, 10, 20))
+	s.Late = s.Clients
 	s.Workers = pick(r, 1, 2, 4)
 	s.Servers = pick(r, 1, 1, 1, 2)
 

@@ -28,7 +28,7 @@ func (w *world) live() error {
 	for range w.Servers {
 		w.serve()
 	}
-	late := w.r.IntN(w.Clients + 1)
+	late := w.r.IntN(w.Late + 1)
 	for range w.Clients - late {
 		w.work(1 + w.r.IntN(w.Workers))
 	}
