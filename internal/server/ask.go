@@ -44,11 +44,12 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 	if a.Kind == wire.AskList {
 		return s.page(ctx, a.Job), nil
 	}
-	s.mu.Lock()
-	j := s.jobs[a.Job]
-	s.mu.Unlock()
-	if j == nil {
+	j, err := s.find(ctx, a.Job)
+	switch {
+	case errors.Is(err, bus.ErrNoTable), errors.Is(err, bus.ErrNoKey), errors.Is(err, bus.ErrName):
 		return wire.Answer{}, fmt.Errorf("there is no job %s", a.Job)
+	case err != nil:
+		return wire.Answer{}, fmt.Errorf("job %s can not be read: %w", a.Job, err)
 	}
 	switch a.Kind {
 	case wire.AskStatus, wire.AskCancel, wire.AskResume:

@@ -41,6 +41,8 @@ type job struct {
 	records bool      // there are new records to judge by
 	failing string    // why the state could not be written
 	doubt   string    // why what is known makes no sense
+	stale   bool      // another server has written a newer state
+	loaded  time.Time // when all was read last
 	lost    bool      // the table is gone
 	buried  time.Time // when a session could not be fenced
 
@@ -73,8 +75,8 @@ type told struct {
 
 // event is what a job's goroutine is told; one field is set.
 type event struct {
-	record *bus.Value
-	gone   error // the table
+	value  *bus.Value // of the ledger
+	gone   error      // the table
 	beat   *wire.Beat
 	pulse  *wire.Pulse // of beat: the session of this job
 	joined *wire.Hello
@@ -166,7 +168,7 @@ func (j *job) run(ctx context.Context) {
 	var round time.Time // when the last one began
 	for {
 		ticks := tick.C
-		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" {
+		if j.ledger.Phase == ledger.Ended && !j.ledger.Dirty() && j.doubt == "" && !j.stale {
 			ticks = nil // nothing happens by itself
 		}
 		select {
@@ -186,6 +188,9 @@ func (j *job) run(ctx context.Context) {
 		}
 		if j.doubt != "" {
 			j.verify(ctx)
+		}
+		if j.stale && !j.lost && !j.refresh(ctx) {
+			continue
 		}
 		if j.ledger.Phase != ledger.Ended || j.ledger.Dirty() {
 			j.decide(ctx)
@@ -226,8 +231,10 @@ func (j *job) fold(e event) {
 			return
 		}
 		j.failed("the engine lost the job: " + e.gone.Error())
-	case e.record != nil:
-		j.record(e.record)
+	case e.value != nil && e.value.Key == wire.KeyState:
+		j.stale = j.stale || e.value.Rev > j.rev
+	case e.value != nil:
+		j.record(e.value)
 	case e.beat != nil:
 		j.heard(e.beat, e.pulse)
 	case e.joined != nil:
@@ -257,7 +264,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if j.peers[own.Session] == nil && j.ledger.Record(own.Session) == nil {
 		j.early[own.Session] = *own
 	}
-	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.phase() == ledger.Ended {
+	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.phase() == ledger.Ended && !j.stale {
 		j.s.order(b.Client, wire.Order{Job: j.spec.Job, Session: own.Session, Over: true, Ended: j.phase() == ledger.Ended})
 	}
 }

@@ -219,6 +219,21 @@ func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, er
 	return j, nil
 }
 
+// find is a job that there is, also one that another server has made a moment ago.
+func (s *server) find(ctx context.Context, id string) (*job, error) {
+	s.mu.Lock()
+	j := s.jobs[id]
+	s.mu.Unlock()
+	if j != nil {
+		return j, nil
+	}
+	table, err := s.o.Bus.Open(ctx, wire.Table(id))
+	if err != nil {
+		return nil, err
+	}
+	return s.open(s.life, id, table) // its life is the server's
+}
+
 // drop forgets a job.
 func (s *server) drop(j *job) {
 	s.mu.Lock()
@@ -234,15 +249,12 @@ func (s *server) drop(j *job) {
 func (s *server) adopt(c ledger.ClientID, p wire.Pulse) {
 	ctx, cancel := context.WithTimeout(s.life, askTime)
 	defer cancel()
-	table, err := s.o.Bus.Open(ctx, wire.Table(p.Job))
+	_, err := s.find(ctx, p.Job)
 	switch {
 	case errors.Is(err, bus.ErrNoTable):
 		s.order(c, wire.Order{Job: p.Job, Session: p.Session, Over: true, Ended: true})
-	case err == nil:
-		// Its life is the server's.
-		if _, err := s.open(s.life, p.Job, table); err != nil && s.life.Err() == nil {
-			s.log.Warn("job can not be read", "job", p.Job, "err", err)
-		}
+	case err != nil && s.life.Err() == nil:
+		s.log.Warn("job can not be read", "job", p.Job, "err", err)
 	}
 	s.mu.Lock()
 	delete(s.adopted, p.Job)

@@ -106,3 +106,49 @@ func TestACommandThatNobodyWaitsForIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+func TestAJobThatAnotherServerResumedGoesOn(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		w.ask(wire.Ask{Kind: wire.AskCancel, Job: "j"})
+		state, v := w.state()
+		if state.Phase != ledger.Ended {
+			t.Fatalf("the state is %s", state.Phase)
+		}
+		// The other one dies at once.
+		state.Phase, state.Verdict, state.Resumed = ledger.Waiting, ledger.Verdict{}, 1
+		v.Data = ledger.Encode(state)
+		w.write(v)
+		time.Sleep(time.Second)
+		got := w.ask(wire.Ask{Kind: wire.AskStatus, Job: "j"})
+		if len(got.Status) != 1 || got.Status[0].Phase != ledger.Waiting || got.Status[0].Waits == "" {
+			t.Errorf("the status is %+v", got.Status)
+		}
+	})
+}
+
+func TestAJobOfAnotherServerIsFound(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		// It is made as the other server does.
+		table, err := w.bus.Create(w.Context(), wire.Table("o"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.ask(wire.Ask{Kind: wire.AskCancel, Job: "o"}); got.Err != "there is no job o" {
+			t.Errorf("of a job that is not submitted yet it says %q", got.Err)
+		}
+		for key, v := range map[string]any{
+			wire.KeySpec:  &wire.Spec{Job: "o", App: "a", Roots: [][]byte{[]byte("/r")}},
+			wire.KeyState: ledger.NewState(),
+		} {
+			if _, err := table.Put(w.Context(), key, ledger.Encode(v), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.ask(wire.Ask{Kind: wire.AskCancel, Job: "o"}); got.Err != "" || got.Status[0].Phase != ledger.Ended {
+			t.Errorf("the answer is %+v", got)
+		}
+		if got := w.ask(wire.Ask{Kind: wire.AskCancel, Job: "a b"}); got.Err != "there is no job a b" {
+			t.Errorf("of a name that none can have it says %q", got.Err)
+		}
+	})
+}

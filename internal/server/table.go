@@ -39,7 +39,7 @@ func (j *job) load(ctx context.Context) error {
 		records = append(records, r)
 		revs[r.Session] = v.Rev
 	}
-	j.ledger, j.rev = ledger.NewJob(state, records), v.Rev
+	j.ledger, j.rev, j.stale, j.loaded = ledger.NewJob(state, records), v.Rev, false, time.Now()
 	clear(j.peers)
 	for _, r := range j.ledger.Records() {
 		if r.End == ledger.Live {
@@ -64,14 +64,33 @@ func (j *job) load(ctx context.Context) error {
 	return nil
 }
 
-// watch sends the records that are written to the job.
+// refreshTime is how long a server that works on a job lets another one do so too
+// until it reads what that wrote. Its own writes tell it at once.
+const refreshTime = time.Second
+
+// refresh reads all again where another server wrote the state: who does nothing,
+// because the job has ended, learns of it in no other way. False: nothing is known
+// for certain.
+func (j *job) refresh(ctx context.Context) bool {
+	if j.ledger.Phase != ledger.Ended && time.Since(j.loaded) < refreshTime {
+		return true
+	}
+	err := j.load(ctx)
+	if err != nil && ctx.Err() == nil {
+		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		pause(ctx, time.Second)
+	}
+	return err == nil
+}
+
+// watch sends what is written of the ledger to the job.
 func (j *job) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		w, err := j.table.Watch(ctx, wire.PrefixRec)
+		w, err := j.table.Watch(ctx, wire.PrefixLedger)
 		if err == nil {
 			for v := range w.Updates() {
 				if v.Key != "" && !v.Deleted {
-					j.send(event{record: &v})
+					j.send(event{value: &v})
 				}
 			}
 			w.Stop()

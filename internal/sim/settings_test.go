@@ -100,7 +100,7 @@ func makeSettings(seed uint64) settings {
 	s.Clients = 1 + r.IntN(pick(r, 2, 5, 10, 20))
 	s.Late = s.Clients
 	s.Workers = pick(r, 1, 2, 4)
-	s.Servers = pick(r, 1, 1, 1, 2)
+	s.Servers = pick(r, 1, 1, 2, 3)
 
 	// So much is to do that it takes about as long as there is trouble.
 	s.Trouble = time.Duration(1+r.IntN(40)) * time.Second
@@ -115,7 +115,7 @@ func makeSettings(seed uint64) settings {
 	s.Read = pick(r, 0, 0, 0.1)
 	s.Timeout = pick(r, 500*time.Millisecond, 2*time.Second, 5*time.Second)
 	s.Incidents = r.IntN(pick(r, 1, 5, 10, 30))
-	s.Cancel = r.IntN(8) == 0
+	s.Cancel = r.IntN(5) == 0
 	if r.IntN(20) == 0 {
 		s.Stop = pick(r, "skip", "fatal")
 		s.Rules.BadFile, s.Rules.SkipFile, s.Rules.Panics = 0, 0, 0

@@ -34,11 +34,12 @@ func SubjectNews(job string) string { return subjectNews + job }
 
 // Keys of a job's table.
 const (
-	KeySpec   = "spec"  // Spec, written once
-	KeyState  = "state" // ledger.State
-	PrefixRec = "s."    // ledger.Record, by session
-	PrefixSum = "d."    // what an application counted, by session and number
-	PrefixErr = "e."    // lists of errors, by session and number
+	KeySpec      = "spec"                 // Spec, written once
+	PrefixLedger = "l."                   // what a ledger.Job is made of:
+	KeyState     = PrefixLedger + "state" // ledger.State
+	PrefixRec    = PrefixLedger + "s."    // ledger.Record, by session
+	PrefixSum    = "d."                   // what an application counted, by session and number
+	PrefixErr    = "e."                   // lists of errors, by session and number
 )
 
 // Table is the name of a job's table.
