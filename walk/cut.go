@@ -281,6 +281,9 @@ func (s *Shared) build(c *openCut) *Cut {
 	}
 	cut.Items = append(s.items(c.notes), c.items...)
 	cut.Totals.Workers = int(s.p.started.Load())
+	s.p.mu.Lock()
+	cut.Totals.Stopped = s.p.skipped
+	s.p.mu.Unlock()
 	for id, d := range s.dirs {
 		cut.Shared[id] = *d
 	}

@@ -237,7 +237,6 @@ func (s *Shared) finish(ctx context.Context) {
 	}
 	c.addReturned(s.returned)
 	s.last = s.build(c)
-	s.last.Totals.Stopped = p.skipped
 	for _, t := range slices.Concat(queued, s.aside, s.picked) {
 		p.abandon(t)
 	}

@@ -118,7 +118,7 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 	if s.walk.Load().CarefulRunning > 0 {
 		c.Named, c.Alone = w.ledger.Last().Named, w.ledger.Last().Alone
 	}
-	c.Stopped = d.stopped && !w.stopping
+	c.Stopped = d.cut.Totals.Stopped // the entry that did it is counted
 	var puts []put
 	n := w.ledger.Last().N + 1
 	old := w.ledger.Last()

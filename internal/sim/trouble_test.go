@@ -80,6 +80,9 @@ func (w *world) judge() error {
 	if want != "" && res.Verdict.State == want {
 		return res.consistent()
 	}
+	if w.stops.Load() && !w.Cancel && res.Verdict.State == "complete" {
+		return errors.New("the application ended the walk, and the job is complete")
+	}
 	if w.Cancel && res.Verdict.State == "cancelled" && res.ledger.Done() {
 		res.Verdict = ledger.Verdict{State: "complete"} // a moment too late
 	}
@@ -112,6 +115,9 @@ func (w *world) stopAtSome() {
 			switch {
 			case !chance(hashOf(path), 40, 20):
 				return nil
+			}
+			w.stops.Store(true)
+			switch {
 			case w.Stop == "skip":
 				return fs.SkipAll
 			}
@@ -228,6 +234,9 @@ func (w *world) calm() {
 func (w *world) cancelAndResume() error {
 	_, err := w.ask(wire.Ask{Kind: wire.AskCancel, Job: job}, time.Minute)
 	w.log.Info("CANCEL", "err", err)
+	if err != nil {
+		return nil // there may be nobody to end the job
+	}
 	if err := w.waitEnd(job, 5*time.Minute); err != nil {
 		return fmt.Errorf("after it was cancelled: %w", err)
 	}

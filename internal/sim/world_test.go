@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ type world struct {
 	pending          []later
 	over             chan struct{} // closed at the end of the world
 	err              error         // what a process should not have said
+	stops            atomic.Bool   // the application has ended the walk somewhere
 	adjust           func(*process, *view, *app)
 }
 
