@@ -66,6 +66,9 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		}
 		b, err := dial(ctx, at, o.Creds, "server", true, log)
 		if err != nil {
+			if ctx.Err() != nil {
+				return nil // it had not begun
+			}
 			return err
 		}
 		defer b.Close()
@@ -92,7 +95,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	}
 	cred, err := ownCredential(at, o.StateDir)
 	if err != nil {
-		return err
+		return fmt.Errorf("the state directory %s can not be used: %w", o.StateDir, err)
 	}
 	engine, err := natsd.Start(natsd.Options{
 		Listen: at.hostPort(), StateDir: o.StateDir, User: cred.User, Password: cred.Password, Log: log,
@@ -263,7 +266,11 @@ func dial(ctx context.Context, at *address, creds, name string, wait bool, log *
 		// Not each attempt is worth a line.
 		if text := dialErr.Error(); text != said || time.Since(saidAt) >= time.Minute {
 			said, saidAt = text, time.Now()
-			log.Warn("waiting for the server", "address", at.shown(), "err", dialErr)
+			log := log.With("address", at.shown())
+			if creds != "" && errors.Is(dialErr, bus.ErrAuth) {
+				log = log.With("creds", creds)
+			}
+			log.Warn("waiting for the server", "err", dialErr)
 		}
 		jitter := time.Duration(rand.Int64N(int64(pause)/4 + 1))
 		select {

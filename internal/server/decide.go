@@ -40,10 +40,12 @@ func (j *job) decide(ctx context.Context) {
 		}
 	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
-		if l.Verdict.State == "cancelled" && l.Done() {
-			l.Verdict = ledger.Verdict{State: "complete"} // it was too late to cancel anything
+		state, _ := j.byApplication()
+		if l.Done() && l.Verdict.State != "failed" && state == "" {
+			j.complete() // it was too late to end anything
+		} else {
+			j.end(l.Verdict)
 		}
-		j.end(l.Verdict)
 	}
 }
 
@@ -117,6 +119,23 @@ func (j *job) fit(alive map[ledger.ClientID]wire.Hello) []ledger.ClientID {
 	return fit
 }
 
+// others tells what versions of the application clients have.
+func (j *job) others(alive map[ledger.ClientID]wire.Hello) string {
+	var versions []string
+	for _, h := range alive {
+		for _, app := range h.Apps {
+			if app.Name == j.spec.App && !slices.Contains(versions, app.String()) {
+				versions = append(versions, app.String())
+			}
+		}
+	}
+	if versions == nil {
+		return ""
+	}
+	slices.Sort(versions)
+	return ", only " + strings.Join(versions, " and ")
+}
+
 // wait says what the job waits for.
 func (j *job) wait(why string) {
 	if j.waits != why {
@@ -140,7 +159,7 @@ func (j *job) gather() {
 		case len(j.ledger.Refused) > 0:
 			j.wait("no client that is there can see the paths")
 		default:
-			j.wait(fmt.Sprintf("none of the %d clients has the application %s", len(alive), j.app()))
+			j.wait(fmt.Sprintf("none of the %d clients has the application %s%s", len(alive), j.app(), j.others(alive)))
 		}
 		return
 	}
@@ -159,7 +178,7 @@ func (j *job) gather() {
 		}
 	}
 	if missing > 0 && (time.Since(j.began) < sightTime || missing == len(fit)) {
-		if time.Since(j.began) >= sightTime {
+		if time.Since(j.began) >= sightTime/4 {
 			j.wait("the clients look at the paths")
 		}
 		return
@@ -262,7 +281,11 @@ func (j *job) recruit() {
 		case j.seen[id] == nil:
 			j.look(id)
 		default:
-			if why := j.differs(j.seen[id]); why != "" {
+			why := j.differs(j.seen[id])
+			if j.ledger.Phase != ledger.Running {
+				return // nobody knows who is right
+			}
+			if why != "" {
 				j.refuse(id, why)
 				continue
 			}
@@ -302,6 +325,7 @@ func (j *job) differs(seen *wire.Seen) string {
 		if want.Dir && want.Empty && got.Dir && !got.Empty {
 			// Perhaps the first one, who saw nothing, was wrong.
 			j.stop("failed", fmt.Sprintf("%s was empty to who looked first, and is not to client %s: is a mount missing there?", root, seen.Client))
+			return ""
 		}
 		if got.Err != "" {
 			return fmt.Sprintf("%s: %s", root, got.Err)
@@ -318,29 +342,48 @@ func (j *job) judge() {
 		return
 	}
 	j.records = false
-	var errs int64
-	for r := range l.All() {
-		errs += r.Totals.Errors
-		if l.Members[r.Session].Run != l.Resumed {
-			continue // of before the job was resumed
-		}
+	if state, why := j.byApplication(); state != "" {
+		j.stop(state, why)
+		return
+	}
+	if l.Done() {
+		j.complete()
+		return
+	}
+	if j.spec.MaxErrors > 0 && j.errors()-l.Forgiven >= j.spec.MaxErrors {
+		j.stop("stopped", "ended after "+number(int(j.spec.MaxErrors), "error"))
+	}
+}
+
+// byApplication tells how the application ended the walk, "" if it did not.
+func (j *job) byApplication() (state, why string) {
+	for r := range j.ledger.All() {
 		switch {
+		case j.ledger.Members[r.Session].Run != j.ledger.Resumed: // of before the job was resumed
 		case r.Fatal != "":
-			j.stop("failed", r.Fatal)
-			return
+			return "failed", r.Fatal
 		case r.Stopped:
-			j.stop("stopped", "the application ended the walk")
-			return
+			state, why = "stopped", "the application ended the walk"
 		}
 	}
-	if j.spec.MaxErrors > 0 && errs-l.Forgiven >= j.spec.MaxErrors {
-		j.stop("stopped", fmt.Sprintf("ended after %d errors", j.spec.MaxErrors))
-		return
+	return state, why
+}
+
+// errors counts those of all sessions, also what comes with their next records.
+func (j *job) errors() (n int64) {
+	for r := range j.ledger.All() {
+		counted := r.Totals.Errors
+		if p := j.peers[r.Session]; p != nil {
+			counted = max(counted, p.Totals.Errors)
+		}
+		n += counted
 	}
-	if !l.Done() {
-		return
-	}
-	if l.NoRoot() {
+	return n
+}
+
+// complete ends a job of which nothing remains.
+func (j *job) complete() {
+	if j.ledger.NoRoot() {
 		j.end(ledger.Verdict{State: "failed", Reason: "none of the paths could be opened"})
 		return
 	}

@@ -257,6 +257,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	}
 	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
 		p.Pulse, p.heard, p.open = *own, time.Now(), false
+		j.records = j.records || j.spec.MaxErrors > 0 && own.Totals.Errors > 0
 	}
 	if own.Unborn {
 		return
@@ -264,7 +265,11 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if j.peers[own.Session] == nil && j.ledger.Record(own.Session) == nil {
 		j.early[own.Session] = *own
 	}
-	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || j.phase() == ledger.Ended && !j.stale {
+	ended := j.phase() == ledger.Ended && !j.stale && !j.ledger.Dirty()
+	if ended && j.ledger.Record(own.Session) == nil {
+		j.stale, ended = true, false // it began after all that is known: there may be more
+	}
+	if r := j.ledger.Record(own.Session); r != nil && r.End != ledger.Live || ended {
 		j.s.order(b.Client, wire.Order{Job: j.spec.Job, Session: own.Session, Over: true, Ended: j.phase() == ledger.Ended})
 	}
 }

@@ -227,6 +227,9 @@ func (s *server) find(ctx context.Context, id string) (*job, error) {
 	if j != nil {
 		return j, nil
 	}
+	if id == "" {
+		return nil, bus.ErrNoTable // whoever asks wants to know whether a server is there
+	}
 	table, err := s.o.Bus.Open(ctx, wire.Table(id))
 	if err != nil {
 		return nil, err

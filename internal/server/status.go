@@ -63,6 +63,12 @@ func (j *job) command(kind string) error {
 		}
 		l.Phase, l.Verdict, l.Finished = ledger.Waiting, ledger.Verdict{}, time.Time{}
 		l.Resumed++
+		for id, m := range l.Members {
+			if !m.Ended { // it began when nobody knew of this
+				m.Run = l.Resumed
+				l.Members[id] = m
+			}
+		}
 		l.Forgiven = 0
 		for r := range l.All() {
 			l.Forgiven += r.Totals.Errors

@@ -119,20 +119,23 @@ func (j *job) record(v *bus.Value) {
 	}
 	j.ledger.Apply(r)
 	j.records = true
-	if known := j.ledger.Record(r.Session); known == nil || known.N != r.N {
-		if why := j.ledger.Broken(); why != "" {
-			j.doubt = "the records contradict each other: " + why
-		}
-		return // it was on its way when a newer one was read
+	known, p := j.ledger.Record(r.Session), j.peers[r.Session]
+	switch {
+	case known == nil || known.N != r.N: // it was on its way when a newer one was read
+	case r.End == ledger.Live:
+		j.greet(r, v.Rev)
+	case p != nil:
+		delete(j.peers, r.Session)
+		j.changed = true
 	}
+	if why := j.ledger.Broken(); why != "" {
+		j.doubt = "the records contradict each other: " + why
+	}
+}
+
+// greet takes in a session that lives, by its record.
+func (j *job) greet(r *ledger.Record, rev uint64) {
 	p := j.peers[r.Session]
-	if r.End != ledger.Live {
-		if p != nil {
-			delete(j.peers, r.Session)
-			j.changed = true
-		}
-		return
-	}
 	if p == nil {
 		p = &peer{client: r.Client, heard: time.Now()}
 		if pulse, has := j.early[r.Session]; has {
@@ -146,12 +149,7 @@ func (j *job) record(v *bus.Value) {
 			j.event("info", "client %s on %s takes part", r.Client, r.Host)
 		}
 	}
-	if v.Rev > p.rev {
-		p.rev = v.Rev
-	}
-	if why := j.ledger.Broken(); why != "" {
-		j.doubt = "the records contradict each other: " + why
-	}
+	p.rev = max(p.rev, rev)
 }
 
 // verify is called when what is known of the job makes no sense: perhaps it is out
