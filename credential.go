@@ -65,6 +65,9 @@ func resolve(given string) (*address, error) {
 	if host == "" {
 		return nil, bad("the host is missing")
 	}
+	if strings.ContainsAny(host, " \t\n/") {
+		return nil, bad("use HOST:PORT")
+	}
 	if _, err := strconv.Atoi(host); err == nil {
 		return nil, bad("that is only a port: use HOST:PORT")
 	}

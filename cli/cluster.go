@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -101,7 +102,10 @@ func (c *call) connect(ctx context.Context) (*hydra.Server, error) {
 	switch {
 	case errors.Is(err, hydra.ErrUnauthorized):
 		what := "The server made one for the user who started it, credential.json in its state directory: name a copy of that"
-		if c.creds != "" {
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			what = "Name one that you may read"
+		case c.creds != "":
 			what = "The file " + c.creds + " is not of this server: name another"
 		}
 		err = fmt.Errorf("%w. %s with --creds", err, what)
@@ -146,6 +150,9 @@ func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, 
 	return c.wait(ctx, s, job)
 }
 
+// lateAnswer is when it is said that a job is not cancelled yet.
+const lateAnswer = 3 * time.Second
+
 // wait returns the result of a job. When a signal comes, the job goes on, or is
 // cancelled.
 func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra.Document, error) {
@@ -158,7 +165,12 @@ func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra
 		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), c.as(s.Address()))
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := job.Cancel(ctx); err != nil {
+	late := time.AfterFunc(lateAnswer, func() {
+		c.say("job " + job.ID() + " is not cancelled yet, for the server does not answer: `" + c.toServer("job cancel "+job.ID()) + "` does it later")
+	})
+	err = job.Cancel(ctx)
+	late.Stop()
+	if err != nil {
 		// It may have ended meanwhile, which its result tells.
 		c.log.Info("not cancelled", "job", job.ID(), "err", err)
 	}
@@ -201,9 +213,14 @@ func (c *call) again(doc hydra.Document) string {
 	if !c.remote {
 		return ""
 	}
-	again := c.name + " job resume " + doc.Common().Job
+	return c.toServer("job resume " + doc.Common().Job)
+}
+
+// toServer is a command line for the server that this one is for.
+func (c *call) toServer(command string) string {
+	line := c.name + " " + command
 	if c.server != "" {
-		again += " --server " + c.as(c.server)
+		line += " --server " + c.as(c.server)
 	}
-	return again
+	return line
 }

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,7 +27,12 @@ func (p *program) jobCommand() *cobra.Command {
 		Use:     "job",
 		Short:   "List, watch, cancel and resume jobs of a server",
 		GroupID: "cluster",
-		Args:    cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return nil
+		},
 		Long: `Look at the jobs of a server, and change them.
 
 A job is what a command with --server submits. It belongs to the server, and goes
@@ -40,6 +47,8 @@ the one of this machine, ` + hydra.DefaultAddress + `.`,
   # wait for the result, as the command does that submitted it
   ` + p.name + ` job watch k3j2x1 --report data.html`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Flags are those of the commands below: a command that there is not is told first.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	for _, sub := range []*cobra.Command{
 		p.jobList(), p.jobShow(), p.jobWatch(),
@@ -73,8 +82,15 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 	cmd.DisableFlagsInUseLine = true
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	if strings.Contains(cmd.Use, "ID") {
+		several := strings.Contains(cmd.Use, "ID...")
 		cmd.Args = needsID
+		if several {
+			cmd.Args = needsIDs
+		}
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 && !several {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
 			return p.completeID(cmd, c, args), cobra.ShellCompDirectiveNoFileComp
 		}
 	}
@@ -101,11 +117,15 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 }
 
 func needsID(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return &hintError{fmt.Errorf("no ID given"), cmd.Parent().CommandPath() + " list"}
-	case len(args) > 1:
+	if len(args) > 1 {
 		return fmt.Errorf("one ID is expected, not %d", len(args))
+	}
+	return needsIDs(cmd, args)
+}
+
+func needsIDs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return &hintError{fmt.Errorf("no ID given"), cmd.Parent().CommandPath() + " list"}
 	}
 	return nil
 }
@@ -127,7 +147,7 @@ func (c *call) find(ctx context.Context, s *hydra.Server, part string) (hydra.Jo
 	}
 	switch len(found) {
 	case 0:
-		return hydra.JobStatus{}, fmt.Errorf("there is no job %s at %s: `%s job list` has those that there are", part, s.Address(), c.name)
+		return hydra.JobStatus{}, fmt.Errorf("there is no job %s at %s: `%s` has those that there are", part, s.Address(), c.toServer("job list"))
 	case 1:
 		return found[0], nil
 	}
@@ -140,7 +160,7 @@ const completeTime = time.Second
 // completeID offers the IDs of jobs.
 func (p *program) completeID(cmd *cobra.Command, c *common, args []string) []string {
 	r := &call{program: p, common: c}
-	if _, err := r.begin(cmd, "job"); err != nil || len(args) > 0 {
+	if _, err := r.begin(cmd, "job"); err != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
@@ -157,6 +177,9 @@ func (p *program) completeID(cmd *cobra.Command, c *common, args []string) []str
 	var ids []string
 	for i := range jobs {
 		j := &jobs[i]
+		if slices.Contains(args, j.Job) {
+			continue
+		}
 		ids = append(ids, cobra.CompletionWithDesc(j.Job, fmt.Sprintf("%s, %s, %s", j.App, stateOf(j), pathsOf(j))))
 	}
 	return ids
@@ -352,20 +375,23 @@ func writeJob(out io.Writer, j *hydra.JobStatus) error {
 // jobAct makes a command that changes a job.
 func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server, context.Context, string) error) *cobra.Command {
 	return p.jobSub(&cobra.Command{
-		Use:     name + " [flags] ID",
+		Use:     name + " [flags] ID...",
 		Short:   short,
 		Long:    long,
 		Example: "  " + p.name + " job " + name + " k3j2x1",
 	}, nil, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
-		j, err := c.find(ctx, s, args[0])
-		if err != nil {
-			return err
+		var errs []error
+		for _, arg := range args {
+			j, err := c.find(ctx, s, arg)
+			if err == nil {
+				err = act(s, ctx, j.Job)
+			}
+			if err == nil {
+				c.say(done + " job " + j.Job)
+			}
+			errs = append(errs, err)
 		}
-		if err := act(s, ctx, j.Job); err != nil {
-			return err
-		}
-		c.say(done + " job " + j.Job)
-		return nil
+		return errors.Join(errs...)
 	})
 }
 
@@ -395,6 +421,9 @@ Ctrl-C ends the waiting; the job goes on.`,
 	c.defineLog(f)
 	c.complete(cmd)
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
 		return p.completeID(cmd, c, args), cobra.ShellCompDirectiveNoFileComp
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

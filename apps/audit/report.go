@@ -121,6 +121,9 @@ func (v *view) warnings() []string {
 	if s := v.Stats; s.NameErrors > 0 || s.GroupNameErrors > 0 {
 		all = append(all, "The names of owners or groups could not all be looked up: some are shown by number, and files without an owner are not counted.")
 	}
+	for _, client := range v.Refused {
+		all = append(all, "A client took no part: "+report.Printable(client)+".")
+	}
 	if v.IsComplete() || v.App == "" {
 		return all
 	}
