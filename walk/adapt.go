@@ -24,6 +24,10 @@ type sample struct {
 	ops     int64         // calls to the file system and the handler that ended
 	waits   int64         // times that a thread gave its processor up to wait
 	idle    int           // workers without a task
+
+	// queued is how long threads were ready to run since the window began, and had
+	// no processor. It costs some, so that it is called only where it matters.
+	queued func() time.Duration
 }
 
 // adapter decides how many workers there should be. It has no clock: it is
@@ -73,7 +77,10 @@ func (a *adapter) step(s sample) int {
 	starved := 4*w.idle > a.n*a.samples
 	// A cached call does not wait; one of 64 that does is much on a disk.
 	waiting := w.ops > 0 && load < busy && 64*w.waits >= w.ops
-	if a.from == 0 && waiting && !starved && a.n < a.ceiling {
+	// Where others have the processors, more workers do not help: they only take
+	// from those.
+	crowded := func() bool { return load+s.queued().Seconds()/(w.elapsed.Seconds()*float64(a.cores)) >= busy }
+	if a.from == 0 && waiting && !starved && a.n < a.ceiling && !crowded() {
 		times := min(max(busy/max(load, 0.01), 1.5), mostTimes)
 		a.set(min(int(float64(a.n)*times)+1, a.ceiling), 0)
 		return a.n
@@ -84,7 +91,7 @@ func (a *adapter) step(s sample) int {
 	rate := float64(w.ops) / w.elapsed.Seconds()
 	a.look -= w.elapsed
 	switch {
-	case a.from > 0 && !starved && rate < tolerance*a.rate:
+	case a.from > 0 && !starved && rate < tolerance*a.rate && (load >= busy || !crowded()):
 		// The others were of use.
 		n := a.from
 		a.from = 0
@@ -115,6 +122,8 @@ func (p *pool) adapt(procs *procs) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	at, used, ops := time.Now(), usage(), int64(0)
+	var queue delays
+	queue.begin()
 	for {
 		select {
 		case <-p.ended:
@@ -135,7 +144,11 @@ func (p *pool) adapt(procs *procs) {
 			ops:     nowOps - ops,
 			waits:   nowUsed.waits - used.waits,
 			idle:    idle,
+			queued:  queue.since,
 		})
+		if a.samples == 0 && a.settle <= 0 {
+			queue.begin() // as a window does
+		}
 		at, used, ops = nowAt, nowUsed, nowOps
 		if was := int(p.limit.Load()); n != was {
 			p.log.Debug("number of workers changed", "workers", n, "before", was)
