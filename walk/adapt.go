@@ -77,9 +77,9 @@ func (a *adapter) step(s sample) int {
 	starved := 4*w.idle > a.n*a.samples
 	// A cached call does not wait; one of 64 that does is much on a disk.
 	waiting := w.ops > 0 && load < busy && 64*w.waits >= w.ops
-	// Where others have the processors, more workers do not help: they only take
-	// from those.
-	crowded := func() bool { return load+s.queued().Seconds()/(w.elapsed.Seconds()*float64(a.cores)) >= busy }
+	// Workers that wait for a processor, because others have it, and not for the
+	// file system: more of them only take from those.
+	crowded := func() bool { return w.cpu+s.queued() >= w.elapsed*time.Duration(a.n)/2 }
 	if a.from == 0 && waiting && !starved && a.n < a.ceiling && !crowded() {
 		times := min(max(busy/max(load, 0.01), 1.5), mostTimes)
 		a.set(min(int(float64(a.n)*times)+1, a.ceiling), 0)
