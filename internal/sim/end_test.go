@@ -63,11 +63,11 @@ func TestAWalkThatAHandlerEndedIsNotCompleteThoughItsClientIsKilled(t *testing.T
 	for after := 500 * time.Microsecond; after < 8*time.Millisecond; after += 500 * time.Microsecond {
 		err := inBubble(t, quiet(1, 300, 0, 2), nil, func(w *world) error {
 			var n atomic.Int64
-			last := ""
+			var last atomic.Value // the path that ends the walk
 			skipped := make(chan struct{})
 			w.adjust = func(_ *process, _ *view, a *app) {
 				a.file = func(path string) error {
-					if path == last {
+					if path == last.Load() {
 						return fs.SkipAll
 					}
 					switch n.Add(1) {
@@ -75,7 +75,7 @@ func TestAWalkThatAHandlerEndedIsNotCompleteThoughItsClientIsKilled(t *testing.T
 						time.Sleep(8 * time.Second) // a cut is due after 5
 					case 40:
 						time.Sleep(8 * time.Second)
-						last = path
+						last.Store(path)
 						close(skipped)
 						return fs.SkipAll
 					}
