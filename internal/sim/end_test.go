@@ -24,6 +24,18 @@ func (w *world) ended() error {
 	return nil
 }
 
+// begin begins the job with one client, and returns when a handler has ended the walk.
+func (w *world) begin(ended <-chan struct{}) (*process, error) {
+	w.engine.SetFaults(w.faults())
+	w.serve()
+	first := w.work(2)
+	if err := w.submit(w.spec(job)); err != nil {
+		return nil, err
+	}
+	<-ended
+	return first, nil
+}
+
 func TestAWalkThatAHandlerEndedIsNotCompleteThoughItsClientIsDrained(t *testing.T) {
 	err := inBubble(t, quiet(1, 300, 0, 2), nil, func(w *world) error {
 		var n atomic.Int64
@@ -40,13 +52,10 @@ func TestAWalkThatAHandlerEndedIsNotCompleteThoughItsClientIsDrained(t *testing.
 				return nil
 			}
 		}
-		w.engine.SetFaults(w.faults())
-		w.serve()
-		first := w.work(2)
-		if err := w.submit(w.spec(job)); err != nil {
+		first, err := w.begin(skipped)
+		if err != nil {
 			return err
 		}
-		<-skipped
 		w.sleep(2 * time.Second)
 		w.drain(first)
 		w.sleep(20 * time.Second)
@@ -82,13 +91,10 @@ func TestAWalkThatAHandlerEndedIsNotCompleteThoughItsClientIsKilled(t *testing.T
 					return nil
 				}
 			}
-			w.engine.SetFaults(w.faults())
-			w.serve()
-			first := w.work(2)
-			if err := w.submit(w.spec(job)); err != nil {
+			first, err := w.begin(skipped)
+			if err != nil {
 				return err
 			}
-			<-skipped
 			time.Sleep(after)
 			w.kill(first)
 			w.sleep(20 * time.Second)
