@@ -53,10 +53,17 @@ func (d *delays) sum() (sum int64) {
 		if err != nil {
 			continue
 		}
-		if fields := bytes.Fields(text); len(fields) >= 2 {
-			n, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-			sum += n
-		}
+		sum += runDelay(text)
 	}
 	return sum
+}
+
+// runDelay takes it out of a schedstat: time on a processor, run_delay, time slices.
+func runDelay(schedstat []byte) int64 {
+	fields := bytes.Fields(schedstat)
+	if len(fields) < 2 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return n
 }

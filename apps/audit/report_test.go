@@ -71,6 +71,18 @@ func TestAnUnknownTableListsThoseThatThereAre(t *testing.T) {
 }
 
 // All that a workbook, a page and CSV need of a table.
+func TestAPageNamesTheClientsThatTookNoPart(t *testing.T) {
+	d, _ := run(t)
+	d.Common().Refused = []string{"c1 (host7): /data: no such file or directory"}
+	var b bytes.Buffer
+	if err := d.WriteReport(&b, "x.html"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "A client took no part: c1 (host7): /data") {
+		t.Error("the page does not name it")
+	}
+}
+
 func TestTablesAreWellFormed(t *testing.T) {
 	full := newStatsWithin(limits{1, 1, 1, 1, 1, 1}, Settings{BlockSize: 8192, TreeDepth: 2, Top: 2})
 	for i := range 3 {

@@ -197,3 +197,33 @@ func TestAJobThatErrorsEndedHasSomethingLeft(t *testing.T) {
 		t.Errorf("all jobs ended alike: %v", states)
 	}
 }
+
+func TestErrorsEndAJobBeforeTheyAreInARecord(t *testing.T) {
+	s := quiet(1, 3000, 1, 2)
+	s.Rules.BadFile = 100
+	err := inBubble(t, s, nil, func(w *world) error {
+		w.engine.SetFaults(w.faults())
+		w.serve()
+		w.work(2)
+		spec := w.spec(job)
+		spec.MaxErrors = 5
+		if err := w.submit(spec); err != nil {
+			return err
+		}
+		if err := w.waitEnd(job, time.Minute); err != nil {
+			return err
+		}
+		res, err := read(context.Background(), w.own, job)
+		if err != nil {
+			return err
+		}
+		// In time of its own; a client that is alone writes after 5 s.
+		if took := res.state.Finished.Sub(res.state.Started); res.Verdict.State != "stopped" || took > 3*time.Second {
+			return fmt.Errorf("the job is %+v after %v", res.Verdict, took)
+		}
+		return res.consistent()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
