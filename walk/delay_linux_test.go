@@ -3,6 +3,7 @@ package walk
 import (
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,17 +18,12 @@ func TestWhatThreadsWaitForAProcessorIsMeasured(t *testing.T) {
 		t.Skip("the kernel counts no delays: ", err)
 	}
 	// More threads than processors: some has to wait.
-	end := make(chan struct{})
-	defer close(end)
+	var end atomic.Bool
+	defer end.Store(true)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4 * runtime.NumCPU()))
 	for range 4 * runtime.NumCPU() {
 		go func() {
-			for {
-				select {
-				case <-end:
-					return
-				default:
-				}
+			for !end.Load() {
 			}
 		}()
 	}
