@@ -38,6 +38,10 @@ type App[C, S any] struct {
 	Flags func(*pflag.FlagSet, *C)
 	// Prepare checks the settings and completes them. Its error is a usage error.
 	Prepare func(*C) error
+	// Change tells whether settings may be changed so while a job runs, after
+	// Prepare has checked the new ones: what was counted by both has to fit together
+	// in one result. nil allows what Prepare does.
+	Change func(before, after C) error
 
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
@@ -79,7 +83,7 @@ type Report[C, S any] struct {
 type Worker[C, S any] struct {
 	ID       int // from 0
 	Log      *slog.Logger
-	Settings C
+	Settings C // what holds now: changed only while the handler is in no call
 	Stats    *S
 
 	commit func(func(*S)) error

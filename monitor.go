@@ -26,6 +26,7 @@ type Progress struct {
 	// Of a job of a server:
 	Clients int    // at work
 	Waits   string // what it waits for, "" if it does not
+	Phase   string // waiting, running, paused, stopping, ended
 }
 
 // Progress returns the counters as they are now.
@@ -47,7 +48,7 @@ func progressOf(t *walk.Totals, st *wire.Status) Progress {
 		Workers:    t.Workers,
 	}
 	if st != nil {
-		p.Workers, p.Clients, p.Waits = st.Workers, st.Clients, st.Waits
+		p.Workers, p.Clients, p.Waits, p.Phase = st.Workers, st.Clients, st.Waits, string(st.Phase)
 	}
 	return p
 }

@@ -43,7 +43,11 @@ type JobOptions struct {
 // JobEvent is something that happened to a job.
 type JobEvent struct {
 	At   time.Time
-	Text string
+	Kind string // state, client, setting, note, or connection: that of this program
+	Text string // for people
+
+	Phase, Was string // of state: the new phase, and the one before
+	Client     string // that it is about, "" if none
 }
 
 // Limits and defaults of jobs.
@@ -83,7 +87,7 @@ type JobStatus struct {
 	App       string
 	Paths     []string
 	Priority  int
-	Phase     string // waiting, running, stopping, ended
+	Phase     string // waiting, running, paused, stopping, ended
 	State     State  // when it has ended
 	Reason    string
 	Waits     string // what it waits for
@@ -92,6 +96,11 @@ type JobStatus struct {
 	Finished  time.Time
 	Clients   int
 	Progress  Progress
+
+	// Changed counts the changes that users made while it ran, and Current the clients
+	// that go by the last one.
+	Changed uint64
+	Current int
 }
 
 // distributed is what a server needs of an application beside what is public.
@@ -99,13 +108,14 @@ type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
 	client(log *slog.Logger) client.App
-	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
+	change(now []byte, set []Setting) ([]byte, error)
+	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
 func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
 
-func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
-	result, err := a.collect(ctx, spec, l, o, sums)
+func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
+	result, err := a.collect(ctx, spec, l, o, part, sums)
 	if result == nil {
 		return nil, err
 	}
@@ -281,7 +291,7 @@ func (s *Server) Cancel(ctx context.Context, job string) error {
 	return err
 }
 
-// Resume lets a job that ended before its end go on.
+// Resume lets a job go on that is paused, or that ended before its end.
 func (s *Server) Resume(ctx context.Context, job string) error {
 	_, err := s.command(ctx, wire.AskResume, job)
 	return err
@@ -360,7 +370,7 @@ func status(st *wire.Status) JobStatus {
 		Job: st.Job, App: st.App, Paths: paths, Priority: st.Priority,
 		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Waits: st.Waits,
 		Submitted: st.Submitted, Started: st.Started, Finished: st.Finished,
-		Clients: st.Clients, Progress: progressOf(&st.Totals, st),
+		Clients: st.Clients, Progress: progressOf(&st.Totals, st), Changed: st.Control, Current: st.Known,
 	}
 }
 
@@ -424,9 +434,9 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 			if now, changed = j.s.bus.Connected(); now != connected {
 				connected = now
 				if now {
-					j.tell(JobEvent{time.Now(), "the server is back"})
+					j.tell(JobEvent{At: time.Now(), Kind: "connection", Text: "the server is back"})
 				} else {
-					j.tell(JobEvent{time.Now(), "the server is out of reach: waiting for it"})
+					j.tell(JobEvent{At: time.Now(), Kind: "connection", Text: "the server is out of reach: waiting for it"})
 				}
 			}
 			ask()
@@ -461,7 +471,7 @@ func (j *Job) follow(st *wire.Status) {
 	for _, e := range st.Events {
 		if e.At.After(j.seenAt) {
 			j.seenAt = e.At
-			j.tell(JobEvent{e.At, e.Text})
+			j.tell(JobEvent{e.At, string(e.Kind), e.Text, string(e.Phase), string(e.Was), string(e.Client)})
 		}
 	}
 	if j.o.Monitor != nil {
@@ -494,6 +504,11 @@ func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
 
 // readResult makes the result of what is in a job's table.
 func readResult(ctx context.Context, table bus.Table, app distributed, o *Options) (Document, error) {
+	return readPart(ctx, table, app, o, "")
+}
+
+// readPart is readResult of what one client counted; "" is all.
+func readPart(ctx context.Context, table bus.Table, app distributed, o *Options, client ledger.ClientID) (Document, error) {
 	spec, state := new(wire.Spec), new(ledger.State)
 	for key, into := range map[string]any{wire.KeySpec: spec, wire.KeyState: state} {
 		if err := read(ctx, table, key, into); err != nil {
@@ -513,7 +528,9 @@ func readResult(ctx context.Context, table bus.Table, app distributed, o *Option
 		if err := ledger.Decode(v.Data, r); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Key, err)
 		}
-		records = append(records, r)
+		if client == "" || r.Client == client {
+			records = append(records, r)
+		}
 	}
 	if o.Errors != nil {
 		slices.SortFunc(records, func(a, b *ledger.Record) int { return strings.Compare(string(a.Session), string(b.Session)) })
@@ -530,7 +547,8 @@ func readResult(ctx context.Context, table bus.Table, app distributed, o *Option
 		}
 	}
 	l := ledger.NewJob(state, records)
-	return app.document(ctx, spec, l, o, func(r *ledger.Record) ([][]byte, error) {
+	part := client != "" || l.Phase != ledger.Ended
+	return app.document(ctx, spec, l, o, part, func(r *ledger.Record) ([][]byte, error) {
 		var parts [][]byte
 		if r.Data != nil {
 			parts = append(parts, r.Data)

@@ -31,6 +31,8 @@ const (
 	Cancelled State = "cancelled"
 	// Failed: the walk as a whole could not go on.
 	Failed State = "failed"
+	// Running: of a [Server.Snapshot], the job has not ended.
+	Running State = "running"
 )
 
 // Outcome says how a run went, whatever the application.
@@ -55,8 +57,20 @@ type Outcome struct {
 	// ErrorCounts counts all errors by operation.
 	ErrorCounts map[string]int64
 
-	// Settings are those that the application ran with, as JSON.
+	// Settings are those that the application ran with, as JSON: those that held
+	// last, if some were changed meanwhile.
 	Settings json.RawMessage
+	// Changes are what users changed of a job while it ran, the last 100 of
+	// ChangeCount.
+	Changes     []Change
+	ChangeCount int
+}
+
+// Change is a setting of a job that a user changed while it ran.
+type Change struct {
+	At    time.Time `json:"at"`
+	Key   string    `json:"key"`
+	Value string    `json:"value"`
 }
 
 // Wall is how long the run took.
@@ -135,6 +149,8 @@ type resultJSON struct {
 	Errors        []errorJSON      `json:"errors"`
 	ErrorCounts   map[string]int64 `json:"error_counts"`
 	Settings      json.RawMessage  `json:"settings"`
+	Changes       []Change         `json:"settings_changes,omitempty"`
+	ChangeCount   int              `json:"settings_changes_count,omitempty"`
 	Stats         json.RawMessage  `json:"stats"`
 }
 

@@ -75,6 +75,7 @@ type task[C, S any] struct {
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
+	updates int            // of settings, which mu guards too
 
 	sum   *counted[S] // of the session; only Sum touches it
 	codec *stats.Codec[S]
@@ -91,9 +92,11 @@ type counted[S any] struct {
 // taskWorker is one worker of a session. Only its goroutine touches it.
 type taskWorker[C, S any] struct {
 	*Worker[C, S]
-	held   *S // what was committed since the last cut; nil: nothing
-	errors *errorLog
-	lines  bytes.Buffer
+	handler walk.Handler
+	updates int // that it has taken over
+	held    *S  // what was committed since the last cut; nil: nothing
+	errors  *errorLog
+	lines   bytes.Buffer
 }
 
 func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task[C, S], error) {
@@ -118,6 +121,7 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 	return t, nil
 }
 
+// empty is called by one goroutine at a time, that of Update or with mu held.
 func (t *task[C, S]) empty() *counted[S] {
 	c := &counted[S]{stats: t.app.newStats(t.settings)}
 	c.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
@@ -147,16 +151,17 @@ func (t *task[C, S]) Options() walk.Options {
 
 // NewHandler implements the client's Task.
 func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{
-		ID: id, Log: t.log, Settings: t.settings, Stats: t.app.newStats(t.settings),
-	}}
+	t.mu.Lock()
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings}, updates: t.updates}
+	t.mu.Unlock()
+	w.Stats = t.app.newStats(w.Settings)
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
 		w.errors = newErrorLog(specRoots(t.spec), &w.lines, 0, nil)
 	}
 	w.commit = func(look func(*S)) error {
 		if w.held == nil {
-			w.held = t.app.newStats(t.settings)
+			w.held = t.app.newStats(w.Settings)
 		}
 		if err := move(w.held, w.Stats); err != nil {
 			return walk.Fatal(err)
@@ -170,10 +175,42 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	if err != nil {
 		return nil, err
 	}
+	w.handler = h
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
 	return observe(h, w.errors, t.rules), nil
+}
+
+// Update implements the client's Task.
+func (t *task[C, S]) Update(settings []byte) error {
+	var now C
+	if err := json.Unmarshal(settings, &now); err != nil {
+		return fmt.Errorf("the new settings of the job: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settings = now
+	t.updates++
+	return nil
+}
+
+// Between implements the client's Task.
+func (t *task[C, S]) Between(id int) error {
+	t.mu.Lock()
+	w := t.workers[id]
+	if w == nil || w.updates == t.updates {
+		t.mu.Unlock()
+		return nil
+	}
+	before, now := w.Settings, t.settings
+	w.updates = t.updates
+	t.mu.Unlock()
+	w.Settings = now
+	if h, ok := w.handler.(SettingsHandler[C]); ok {
+		return h.SettingsChanged(before)
+	}
+	return nil
 }
 
 // move adds statistics to others and resets them.
@@ -274,8 +311,10 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 }
 
 // collect makes the result of a job of what its sessions counted. sums gets what
-// belongs to a record, in parts.
-func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
+// belongs to a record, in parts. part says that these are not all sessions, or that
+// the job has not ended.
+func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
+	spec = spec.With(&l.Control)
 	settings := a.Settings // with what only this command knows: how reports are written
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
 		return nil, err
@@ -323,7 +362,10 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	}
 	result.Clients, result.Workers = max(1, len(clients)), t.Workers
 	t.QueuedDirs, t.QueuedFiles = l.Remains(len(spec.Roots))
-	if l.Unbegun() {
+	if part {
+		// Records are of different moments, and something may be on its way.
+		t.QueuedDirs, t.QueuedFiles = max(0, t.FoundDirs-t.ExpectedDirs()), 0
+	} else if l.Unbegun() {
 		t.FoundDirs += t.QueuedDirs // the roots: nobody has counted them yet
 	}
 	t.Stopped = l.Verdict.State == string(Stopped)
@@ -335,11 +377,21 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	if result.Finished.IsZero() {
 		result.Finished = time.Now()
 	}
+	result.ChangeCount = l.Control.Changed
+	for _, c := range l.Control.Changes {
+		result.Changes = append(result.Changes, Change{At: c.At, Key: c.Key, Value: c.Value})
+	}
 	for _, id := range slices.Sorted(maps.Keys(l.Refused)) {
 		result.Refused = append(result.Refused, l.Refused[id])
 	}
 
-	result.State, result.Reason, err = judgeJob(l, t, errs, spec)
+	if part && l.Phase != ledger.Ended {
+		result.State, result.Reason = Running, "it goes on"
+	} else if part {
+		result.State, result.Reason = State(l.Verdict.State), l.Verdict.Reason
+	} else {
+		result.State, result.Reason, err = judgeJob(l, t, errs, spec)
+	}
 	if a.Finish != nil && result.State != Failed {
 		if finishErr := a.Finish(ctx, result); finishErr != nil {
 			err = result.fail(err, finishErr)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -97,6 +98,7 @@ type call struct {
 	*common
 	title   string       // how messages begin
 	remote  bool         // the result is that of a server
+	stream  bool         // events come before it, a line of JSON each
 	logger  *slog.Logger // without a name
 	log     *slog.Logger // of the command line
 	target  target
@@ -217,7 +219,10 @@ func exitCode(o *hydra.Outcome, err error) int {
 // print prints the result where it was asked for.
 func (c *call) print(doc hydra.Document) error {
 	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.again(doc)) }
-	if c.format.value == "json" {
+	switch {
+	case c.stream:
+		write = func(w io.Writer) error { return json.NewEncoder(w).Encode(doc) }
+	case c.format.value == "json":
 		write = func(w io.Writer) error { return writeJSON(w, doc) }
 	}
 	if !c.target.set() {

@@ -25,7 +25,7 @@ const answerTime = 15 * time.Second
 func (p *program) jobCommand() *cobra.Command {
 	job := &cobra.Command{
 		Use:     "job",
-		Short:   "List, watch, cancel and resume jobs of a server",
+		Short:   "List, watch and steer jobs of a server",
 		GroupID: "cluster",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -52,15 +52,26 @@ the one of this machine, ` + hydra.DefaultAddress + `.`,
 	}
 	for _, sub := range []*cobra.Command{
 		p.jobList(), p.jobShow(), p.jobWatch(),
-		p.jobAct("resume", "Let a job that was ended before its end go on",
-			`Let a job that was cancelled, or that a limit or a failure ended, go on where it
-was. What was counted stays counted.`, "resumed", (*hydra.Server).Resume),
-		p.jobAct("cancel", "End a job before its end",
-			`End a job before its end. Clients finish the directories at hand; what was counted
-until then is its result, which `+"`"+p.name+` job watch`+"`"+` prints. It can be resumed.`, "cancelled", (*hydra.Server).Cancel),
-		p.jobAct("remove", "Forget a job that has ended, and its result",
-			`Forget a job that has ended, and its result. Until then a job is kept, however old
-it is.`, "removed", (*hydra.Server).Remove),
+		p.jobAct(act{name: "pause", done: "paused", short: "Let all workers of a job rest",
+			long: `Let all workers of a job rest: each ends the call that it is in, and begins no
+other. Nothing is lost, clients may join and leave meanwhile, and the server may be
+started again. ` + "`" + p.name + ` job resume` + "`" + ` lets it go on.`,
+			of: func(j *hydra.JobStatus) bool { return j.Phase == "running" || j.Phase == "waiting" }, do: (*hydra.Server).Pause}),
+		p.jobAct(act{name: "resume", done: "resumed", short: "Let a job go on that is paused or was ended before its end",
+			long: `Let a job go on that is paused, or one that was cancelled, or that a limit or a
+failure ended. It goes on where it was; what was counted stays counted.`,
+			of: func(j *hydra.JobStatus) bool {
+				return j.Phase == "paused" || j.Phase == "ended" && j.State != hydra.Complete
+			}, do: (*hydra.Server).Resume}),
+		p.jobAct(act{name: "cancel", done: "cancelled", short: "End a job before its end",
+			long: `End a job before its end. Clients finish the directories at hand; what was counted
+until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints. It can be resumed.`,
+			of: func(j *hydra.JobStatus) bool { return j.Phase != "ended" }, do: (*hydra.Server).Cancel}),
+		p.jobAct(act{name: "remove", done: "removed", short: "Forget jobs that have ended, and their results",
+			long: `Forget jobs that have ended, and their results. Until then a job is kept, however
+old it is.`,
+			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true}),
+		p.jobWorkers(), p.jobSet(), p.jobClients(),
 	} {
 		job.AddCommand(sub)
 	}
@@ -80,8 +91,10 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 	c.defineLog(f)
 	c.complete(cmd)
 	cmd.DisableFlagsInUseLine = true
-	cmd.ValidArgsFunction = cobra.NoFileCompletions
-	if strings.Contains(cmd.Use, "ID") {
+	if cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	if strings.Contains(cmd.Use, "ID") && cmd.Args == nil {
 		several := strings.Contains(cmd.Use, "ID...")
 		cmd.Args = needsID
 		if several {
@@ -91,7 +104,7 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 			if len(args) > 0 && !several {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return p.completeID(cmd, c, args), cobra.ShellCompDirectiveNoFileComp
+			return p.completeID(cmd, c, args, nil), cobra.ShellCompDirectiveNoFileComp
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -157,8 +170,8 @@ func (c *call) find(ctx context.Context, s *hydra.Server, part string) (hydra.Jo
 // completeTime is how long a shell waits for the IDs of jobs.
 const completeTime = time.Second
 
-// completeID offers the IDs of jobs.
-func (p *program) completeID(cmd *cobra.Command, c *common, args []string) []string {
+// ask asks a server for what a shell can offer. It says nothing if that fails.
+func (p *program) ask(cmd *cobra.Command, c *common, f func(context.Context, *hydra.Server) ([]string, error)) []string {
 	r := &call{program: p, common: c}
 	if _, err := r.begin(cmd, "job"); err != nil {
 		return nil
@@ -170,19 +183,26 @@ func (p *program) completeID(cmd *cobra.Command, c *common, args []string) []str
 		return nil
 	}
 	defer s.Close()
-	jobs, err := s.Jobs(ctx)
+	found, err := f(ctx, s)
 	if err != nil {
 		return nil
 	}
-	var ids []string
-	for i := range jobs {
-		j := &jobs[i]
-		if slices.Contains(args, j.Job) {
-			continue
+	return found
+}
+
+// completeID offers the IDs of jobs: those that fit, if fits is not nil.
+func (p *program) completeID(cmd *cobra.Command, c *common, args []string, fits func(*hydra.JobStatus) bool) []string {
+	return p.ask(cmd, c, func(ctx context.Context, s *hydra.Server) ([]string, error) {
+		jobs, err := s.Jobs(ctx)
+		var ids []string
+		for i := range jobs {
+			j := &jobs[i]
+			if !slices.Contains(args, j.Job) && (fits == nil || fits(j)) {
+				ids = append(ids, cobra.CompletionWithDesc(j.Job, fmt.Sprintf("%s, %s, %s", j.App, stateOf(j), pathsOf(j))))
+			}
 		}
-		ids = append(ids, cobra.CompletionWithDesc(j.Job, fmt.Sprintf("%s, %s, %s", j.App, stateOf(j), pathsOf(j))))
-	}
-	return ids
+		return ids, err
+	})
 }
 
 // jobJSON is a job for programs.
@@ -294,100 +314,71 @@ func (p *program) jobList() *cobra.Command {
 			return nil
 		}
 		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tApplication\tState\tPriority\tClients\tEntries\tErrors\tPaths")
+		fmt.Fprintln(w, "ID\tApplication\tState\tAge\tPriority\tClients\tEntries\tErrors\tPaths")
 		for i := range jobs {
 			j := &jobs[i]
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", j.Job, j.App, stateOf(j), j.Priority, j.Clients,
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", j.Job, j.App, stateOf(j), age(time.Since(j.Submitted)), j.Priority, j.Clients,
 				humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
 		}
 		return w.Flush()
 	})
 }
 
-func (p *program) jobShow() *cobra.Command {
-	return p.jobSub(&cobra.Command{
-		Use:     "show [flags] ID",
-		Short:   "Show how a job does",
-		Long:    "Show how a job does: what it waits for, who works on it, how far it is.",
-		Example: "  " + p.name + " job show k3j2x1",
-	}, defineJSON, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
-		j, err := c.find(ctx, s, args[0])
-		if err != nil {
-			return err
-		}
-		if c.json {
-			return printJSON(c.stdout, struct {
-				Schema string `json:"schema"`
-				jobJSON
-			}{"hydra.job/1", jobOf(&j)})
-		}
-		return writeJob(c.stdout, &j)
-	})
+// act is a command that changes jobs.
+type act struct {
+	name, done, short, long string
+	of                      func(*hydra.JobStatus) bool // jobs that it is for
+	do                      func(*hydra.Server, context.Context, string) error
+	all                     bool // it has a flag that means all these jobs
 }
 
-// writeJob describes a job for people.
-func writeJob(out io.Writer, j *hydra.JobStatus) error {
-	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	line := func(name, text string) {
-		if text != "" {
-			fmt.Fprintf(w, "%s\t%s\n", name, text)
+// jobAct makes such a command.
+func (p *program) jobAct(a act) *cobra.Command {
+	all := false
+	var flags *common
+	cmd := &cobra.Command{
+		Use:     a.name + " [flags] ID...",
+		Short:   a.short,
+		Long:    a.long,
+		Example: "  " + p.name + " job " + a.name + " k3j2x1",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if all && len(args) > 0 {
+				return errors.New("--all and an ID contradict each other")
+			}
+			if all {
+				return nil
+			}
+			return needsIDs(cmd, args)
+		},
+	}
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return p.completeID(cmd, flags, args, a.of), cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.jobSub(cmd, func(c *common, f *pflag.FlagSet) {
+		flags = c
+		if a.all {
+			f.BoolVar(&all, "all", false, "all that have ended")
 		}
-	}
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
+	}, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
+		if all {
+			jobs, err := s.Jobs(ctx)
+			if err != nil {
+				return err
+			}
+			for i := range jobs {
+				if a.of(&jobs[i]) {
+					args = append(args, jobs[i].Job)
+				}
+			}
 		}
-		return t.Local().Format(time.DateTime)
-	}
-	p := &j.Progress
-	line("Job", j.Job)
-	line("Application", j.App)
-	line("State", stateOf(j))
-	if j.Reason != "" {
-		line("Because", printable(j.Reason))
-	}
-	if j.Waits != "" {
-		line("Waits", printable(j.Waits))
-	}
-	line("Priority", fmt.Sprint(j.Priority))
-	if j.Phase != "ended" {
-		line("At work", count(int64(p.Workers), "worker")+" on "+count(int64(j.Clients), "client"))
-	}
-	line("Entries", humanize.Comma(p.Entries))
-	line("Directories", fmt.Sprintf("%s done, %s queued", humanize.Comma(p.DirsDone), humanize.Comma(p.DirsQueued)))
-	if p.Bytes > 0 {
-		line("Size", humanize.IBytes(uint64(p.Bytes)))
-	}
-	line("Errors", humanize.Comma(p.Errors))
-	line("Submitted", at(j.Submitted))
-	line("Started", at(j.Started))
-	line("Finished", at(j.Finished))
-	for i, path := range j.Paths {
-		name := "Paths"
-		if i > 0 {
-			name = " "
-		}
-		line(name, printable(path))
-	}
-	return w.Flush()
-}
-
-// jobAct makes a command that changes a job.
-func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server, context.Context, string) error) *cobra.Command {
-	return p.jobSub(&cobra.Command{
-		Use:     name + " [flags] ID...",
-		Short:   short,
-		Long:    long,
-		Example: "  " + p.name + " job " + name + " k3j2x1",
-	}, nil, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
 		var errs []error
 		for _, arg := range args {
 			j, err := c.find(ctx, s, arg)
 			if err == nil {
-				err = act(s, ctx, j.Job)
+				err = a.do(s, ctx, j.Job)
 			}
 			if err == nil {
-				c.say(done + " job " + j.Job)
+				c.say(a.done + " job " + j.Job)
 			}
 			errs = append(errs, err)
 		}
@@ -404,9 +395,16 @@ func (p *program) jobWatch() *cobra.Command {
 		Long: `Wait for a job, and print its result as the command does that submitted it, with
 the same exit code. It may have ended long ago.
 
+With --json, and while the job has not ended, what happens to it is printed too: a
+line of JSON for each event, and each --progress-interval (1s) one of how it and its
+clients do. The result is the last line. With -q only that is printed.
+
 Ctrl-C ends the waiting; the job goes on.`,
 		Example: `  # wait, and write a page too
   ` + p.name + ` job watch k3j2x1 --report data.html
+
+  # what happens, as it happens
+  ` + p.name + ` job watch k3j2x1 --json | jq -c 'select(.kind == "state")'
 
   # the result again, for a script
   ` + p.name + ` job watch k3j2x1 -q --json`,
@@ -424,7 +422,7 @@ Ctrl-C ends the waiting; the job goes on.`,
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return p.completeID(cmd, c, args), cobra.ShellCompDirectiveNoFileComp
+		return p.completeID(cmd, c, args, nil), cobra.ShellCompDirectiveNoFileComp
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
@@ -447,12 +445,16 @@ Ctrl-C ends the waiting; the job goes on.`,
 		if app == nil {
 			return failed(fmt.Errorf("job %s is one of %s, which this program does not have", found.Job, found.App))
 		}
+		r.stream = c.format.value == "json" && !c.quiet && c.output == "" && found.Phase != "ended"
 		return r.run(cmd.Context(), work{
 			check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,
 			do: func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
 				jo := &hydra.JobOptions{Options: *o, Events: r.events(s)}
 				if found.Phase == "ended" {
 					jo.Events = nil // it is history
+				}
+				if r.stream {
+					defer r.streamEvents(ctx, s, found.Job, jo)()
 				}
 				job, err := s.Job(ctx, app, found.Job, jo)
 				if err != nil {

@@ -168,7 +168,7 @@ reached, 6 if it refuses the credential, 7 if the run was ended before its end,
 		}
 	}
 	root.Example = strings.Join(examples, "\n\n")
-	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand())
+	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand(), p.drainCommand())
 	root.AddCommand(p.configCommand(), p.versionCommand())
 	strictHelp(root)
 	return root

@@ -79,6 +79,9 @@ func (s shot) parts() (what, how string) {
 	if s.Errors > 0 {
 		how += "  " + count(s.Errors, "error")
 	}
+	if s.Phase == "paused" || s.Phase == "stopping" {
+		how += "  " + s.Phase
+	}
 	if s.Waits != "" {
 		how += "  waiting: " + printable(s.Waits)
 	}
@@ -114,7 +117,8 @@ func (s shot) json() string {
 		ErrorsSoFar int64   `json:"errors"`
 		Clients     int     `json:"clients,omitempty"`
 		Waits       string  `json:"waits,omitempty"`
-	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors, s.Clients, s.Waits})
+		Phase       string  `json:"phase,omitempty"`
+	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors, s.Clients, s.Waits, s.Phase})
 	if err != nil {
 		panic(err) // numbers and strings
 	}

@@ -46,6 +46,12 @@ type Task interface {
 	// and the lines of the list of errors that are new, nil if there are none or
 	// they are not wanted.
 	Sum(epoch uint64, whole bool) (sum, errors []byte, err error)
+	// Update sets other settings, which the application has checked. Each worker
+	// takes them over in its next Between, those that are made later have them.
+	Update(settings []byte) error
+	// Between is called on a worker's goroutine between two entries after there was
+	// an Update.
+	Between(worker int) error
 }
 
 // Options of a client.
@@ -73,6 +79,7 @@ const (
 	BugForgetChild       // leave one item out of what remains
 	BugTakeTwice         // take deliveries up whatever their number
 	BugGiveUnwritten     // keep what was given away as well
+	BugDeafToPause       // go on while the job is paused
 )
 
 // Times that the client goes by.
@@ -95,6 +102,7 @@ func Work(ctx context.Context, o Options) error {
 		seen:     map[string]bool{},
 		orders:   make(chan wire.Order, 1024),
 		poke:     make(chan struct{}, 1),
+		peeks:    make(chan peek, 16),
 		ended:    make(chan *session, 64),
 		looked:   make(chan string),
 		opening:  map[string]bool{},
@@ -117,12 +125,15 @@ type client struct {
 	server   string // that welcomed us, "" if none did
 	strange  bool   // the server is of another version, which was said
 	sessions map[string]*session
-	seen     map[string]bool // jobs that are being looked at
-	done     bool            // a job that we worked on is over
+	seen     map[string]bool    // jobs that are being looked at
+	done     bool               // a job that we worked on is over
+	leaving  bool               // all is being given back
+	fleeing  context.CancelFunc // begins that
 
 	orders chan wire.Order
 	poke   chan struct{} // a session has something to tell at once
 	ended  chan *session
+	peeks  chan peek
 	looked chan string // jobs whose roots were looked at
 	looks  sync.WaitGroup
 
@@ -161,10 +172,16 @@ func (c *client) run(ctx context.Context) error {
 		return err
 	}
 	defer sub.Stop()
+	peek, err := c.o.Bus.Subscribe(wire.SubjectPeer(c.id), c.peeked)
+	if err != nil {
+		return err
+	}
+	defer peek.Stop()
 	defer c.looks.Wait()
 	// What looks at roots is not waited for in vain.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.fleeing = cancel
 
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -180,6 +197,8 @@ func (c *client) run(ctx context.Context) error {
 			return c.leave(ctx)
 		case o := <-c.orders:
 			c.obey(ctx, o)
+		case p := <-c.peeks:
+			c.answer(p)
 		case <-c.poke:
 			c.beat(false)
 		case <-beat.C:
@@ -252,7 +271,7 @@ func (c *client) workersText() any {
 
 // beat tells the server how we do.
 func (c *client) beat(bye bool) {
-	b := wire.Beat{Hello: c.hello(), Bye: bye}
+	b := wire.Beat{Hello: c.hello(), Bye: bye, Leaving: c.leaving}
 	for _, s := range c.sessions {
 		b.Sessions = append(b.Sessions, s.pulse())
 	}
@@ -264,6 +283,9 @@ func (c *client) beat(bye bool) {
 func (c *client) obey(ctx context.Context, o wire.Order) {
 	s := c.sessions[o.Job]
 	switch {
+	case o.Leave:
+		c.log.Info("the server wants this client to leave: giving the work back")
+		c.fleeing()
 	case o.Refused != "":
 		c.log.Warn("taking no part in a job", "job", o.Job, "why", o.Refused)
 	case o.Look:
@@ -281,8 +303,14 @@ func (c *client) obey(ctx context.Context, o wire.Order) {
 	}
 }
 
+// known is what a job is.
+type known struct {
+	spec    *wire.Spec // with what users changed
+	control ledger.Control
+}
+
 // spec reads what a job is, and finds its application.
-func (c *client) spec(ctx context.Context, job string) (*wire.Spec, bus.Table, App, error) {
+func (c *client) spec(ctx context.Context, job string) (*known, bus.Table, App, error) {
 	table, err := c.o.Bus.Open(ctx, wire.Table(job))
 	if err != nil {
 		return nil, nil, nil, err
@@ -295,9 +323,13 @@ func (c *client) spec(ctx context.Context, job string) (*wire.Spec, bus.Table, A
 	if err := ledger.Decode(v.Data, spec); err != nil {
 		return nil, nil, nil, err
 	}
+	state, err := readState(ctx, table)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	for _, a := range c.o.Apps {
 		if (a.ID() == wire.AppID{Name: spec.App, Version: spec.Version}) {
-			return spec, table, a, nil
+			return &known{spec.With(&state.Control), state.Control}, table, a, nil
 		}
 	}
 	return nil, nil, nil, errNoApp
@@ -337,7 +369,7 @@ func (c *client) look(ctx context.Context, job string) {
 			}
 		}()
 		specCtx, cancel := context.WithTimeout(ctx, lookTime)
-		spec, _, app, err := c.spec(specCtx, job)
+		k, _, app, err := c.spec(specCtx, job)
 		cancel()
 		if err != nil && !errors.Is(err, errNoApp) {
 			return // it says nothing of the roots: we are asked again
@@ -348,7 +380,7 @@ func (c *client) look(ctx context.Context, job string) {
 		if err != nil {
 			told.Err = err.Error()
 		} else {
-			go look(spec, app)
+			go look(k.spec, app)
 			select {
 			case told = <-result:
 			case <-ctx.Done():
@@ -374,10 +406,10 @@ func (c *client) look(ctx context.Context, job string) {
 func (c *client) open(ctx context.Context, job string) {
 	o := opened{job: job}
 	specCtx, cancel := context.WithTimeout(ctx, lookTime)
-	spec, table, app, err := c.spec(specCtx, job)
+	k, table, app, err := c.spec(specCtx, job)
 	cancel()
 	if err == nil {
-		o.s, err = c.newSession(spec, table, app)
+		o.s, err = c.newSession(k, table, app)
 	}
 	o.err = err
 	select {
@@ -418,6 +450,7 @@ func (c *client) forget(s *session) {
 func (c *client) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
+	c.leaving = true
 	// Until then it lives: a handler may take its time.
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -429,6 +462,8 @@ func (c *client) leave(ctx context.Context) error {
 		case s := <-c.ended:
 			s.wait()
 			delete(c.sessions, s.spec.Job)
+		case p := <-c.peeks:
+			c.answer(p)
 		case <-beat.C:
 			c.beat(false)
 		case <-ctx.Done():
@@ -446,10 +481,22 @@ func (c *client) leave(ctx context.Context) error {
 const shareEvery = 200 * time.Millisecond
 
 // shareWorkers divides the workers among the sessions that have work, in
-// proportion to the priorities of their jobs.
+// proportion to the priorities of their jobs. For some a user has said how many
+// there are.
 func (c *client) shareWorkers() {
-	if c.o.Workers == 0 && len(c.sessions) < 2 {
-		for _, s := range c.sessions {
+	ours := map[string]*session{}
+	for job, s := range c.sessions {
+		switch n := int(s.wanted.Load()); n {
+		case 0:
+			ours[job] = s
+		case ledger.Adapt:
+			s.setWorkers(adaptive)
+		default:
+			s.setWorkers(n)
+		}
+	}
+	if c.o.Workers == 0 && len(ours) < 2 {
+		for _, s := range ours {
 			s.setWorkers(adaptive)
 		}
 		return
@@ -458,5 +505,5 @@ func (c *client) shareWorkers() {
 	if workers == 0 {
 		workers = manyWorkers
 	}
-	shares(c.sessions, workers)
+	shares(ours, workers)
 }

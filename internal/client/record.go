@@ -15,7 +15,8 @@ import (
 
 type cutDone struct {
 	cut     *walk.Cut
-	whole   bool // sum is that of the session
+	whole   bool   // sum is that of the session
+	by      uint64 // Control.SettingsRev when it began
 	sum     []byte
 	errors  []byte
 	err     error
@@ -34,7 +35,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 	w := &s.owned
 	w.busy, w.cutAt, w.changed = true, time.Now(), more
 	began := make(chan struct{})
-	whole := w.wantsWhole()
+	whole, by := w.wantsWhole(), w.settings
 	w.ledger.Begin()
 	s.wg.Go(func() {
 		begin := sync.OnceFunc(func() { close(began) })
@@ -44,7 +45,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 			s.cuts <- cutDone{err: err}
 			return
 		}
-		d := cutDone{cut: cut, whole: whole}
+		d := cutDone{cut: cut, whole: whole, by: by}
 		summed := time.Now()
 		d.sum, d.errors, d.err = s.run.Sum(cut.Epoch, whole)
 		d.took = time.Since(summed)
@@ -58,7 +59,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 func (s *session) end(ctx context.Context) {
 	w := &s.owned
 	w.busy, w.ending = true, true
-	whole := w.wantsWhole()
+	whole, by := w.wantsWhole(), w.settings
 	// It waits for the workers, and one may hang in a system call: it is not
 	// waited for when the session ends.
 	go func() {
@@ -68,7 +69,7 @@ func (s *session) end(ctx context.Context) {
 			s.cuts <- cutDone{err: err, stopped: true}
 			return
 		}
-		d := cutDone{cut: cut, stopped: true, err: err, whole: whole}
+		d := cutDone{cut: cut, stopped: true, err: err, whole: whole, by: by}
 		var sumErr error
 		d.sum, d.errors, sumErr = s.run.Sum(cut.Epoch, whole)
 		if d.err == nil {
@@ -114,7 +115,7 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 		return nil
 	}
 	w.cost = d.took
-	c := ledger.Counted{Totals: d.cut.Totals, Shared: d.cut.Shared, Data: d.sum, Errors: w.errParts}
+	c := ledger.Counted{Totals: d.cut.Totals, Shared: d.cut.Shared, Data: d.sum, Errors: w.errParts, Settings: d.by}
 	if s.walk.Load().CarefulRunning > 0 {
 		c.Named, c.Alone = w.ledger.Last().Named, w.ledger.Last().Alone
 	}

@@ -32,6 +32,9 @@ type session struct {
 	run   Task
 	walk  *walk.Shared
 
+	submitted *wire.Spec                  // spec without what users changed since
+	shared    atomic.Pointer[walk.Shared] // walk, for the client's goroutine
+
 	orders chan wire.Order
 	woken  chan struct{} // by the walk
 	cuts   chan cutDone
@@ -48,6 +51,8 @@ type session struct {
 	}
 	credit  float64      // of workers, see shares
 	workers atomic.Int32 // that may work, adaptive: the walk decides
+	wanted  atomic.Int32 // by a user, or ledger.Adapt; 0: shares decides
+	prio    atomic.Int32 // of the job
 	lost    error        // why it ended, if it was not in good order; set before ended
 
 	cancel context.CancelFunc
@@ -87,7 +92,11 @@ type owned struct {
 	harm      uint64 // what is known of directories that do harm: see ledger.State.Harm
 	harmTold  uint64
 	learning  bool
-	tried     map[ledger.Place][]ledger.ClientID // who could not do what was received
+
+	control     ledger.Control // what holds
+	controlTold uint64
+	settings    uint64                             // Control.SettingsRev that the task has
+	tried       map[ledger.Place][]ledger.ClientID // who could not do what was received
 }
 
 type fetched struct {
@@ -96,13 +105,14 @@ type fetched struct {
 	err      error
 }
 
-func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session, error) {
+func (c *client) newSession(k *known, table bus.Table, app App) (*session, error) {
+	spec := k.spec
 	run, err := app.Begin(spec)
 	if err != nil {
 		return nil, err
 	}
 	id := ledger.SessionID(strings.ToLower(rand.Text()[:12]))
-	return &session{
+	s := &session{
 		c:      c,
 		id:     id,
 		spec:   spec,
@@ -115,8 +125,11 @@ func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session
 		fetch:  make(chan fetched, 1),
 		takes:  make(chan taken, 1),
 		harms:  make(chan learned, 1),
-		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host)},
-	}, nil
+		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host), control: k.control, settings: k.control.SettingsRev},
+	}
+	s.prio.Store(int32(spec.Priority))
+	s.want()
+	return s, nil
 }
 
 // start begins the session. It ends by itself, and is then sent to client.ended.
@@ -150,7 +163,7 @@ func (s *session) tell(o wire.Order) {
 	}
 }
 
-func (s *session) priority() int { return max(1, s.spec.Priority) }
+func (s *session) priority() int { return max(1, int(s.prio.Load())) }
 
 func (s *session) pulse() wire.Pulse {
 	s.shown.Lock()
@@ -199,6 +212,7 @@ func (s *session) loop(ctx context.Context) error {
 		Key:        s.spec.Key,
 		NewHandler: func(worker int) (walk.Handler, error) { return s.run.NewHandler(ctx, worker) },
 		Commit:     s.run.Cut,
+		Between:    s.run.Between,
 		Notify:     s.wake,
 		Low:        mostAhead / 2,
 		Stall:      s.spec.Stall,
@@ -207,6 +221,8 @@ func (s *session) loop(ctx context.Context) error {
 		return err
 	}
 	s.walk = shared
+	s.shared.Store(shared)
+	shared.Pause(s.pauses())
 	abandoned := true
 	defer func() {
 		if abandoned {
@@ -226,9 +242,6 @@ func (s *session) loop(ctx context.Context) error {
 	for {
 		if n := int(s.workers.Load()); n != workers {
 			workers = n
-			if n == adaptive {
-				n = manyWorkers // it does not adapt any more
-			}
 			shared.SetWorkers(n)
 		}
 		s.show()
@@ -252,7 +265,9 @@ func (s *session) loop(ctx context.Context) error {
 				s.receive(ctx, f.delivery)
 			}
 		case l := <-s.harms:
-			s.beware(l)
+			if err := s.beware(ctx, l); err != nil {
+				return err
+			}
 		case t := <-s.takes:
 			s.give(ctx, t)
 		case d := <-s.cuts:
@@ -279,8 +294,8 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	if len(o.Left) > 0 {
 		s.walk.Forget(o.Left)
 	}
-	if o.Harm != 0 {
-		s.learn(ctx, o.Harm)
+	if o.Harm != 0 || o.Control != 0 {
+		s.learn(ctx, o.Harm, o.Control)
 	}
 	if o.Give > 0 {
 		w.give, w.giveAt, w.urgent = o.Give, time.Now(), o.Urgent
@@ -294,54 +309,10 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	}
 }
 
-// learn reads what does harm from the job's state, if that is new. Nothing is
-// taken up before it is known.
-func (s *session) learn(ctx context.Context, harm uint64) {
-	w := &s.owned
-	if w.harmTold = harm; w.harm == harm || w.learning {
-		return
-	}
-	w.learning = true
-	s.wg.Go(func() {
-		state, err := s.state(ctx)
-		s.harms <- learned{state, err}
-	})
-}
-
-// learned is the state of the job.
-type learned struct {
-	state *ledger.State
-	err   error
-}
-
-// beware takes in what does harm.
-func (s *session) beware(l learned) {
-	w := &s.owned
-	w.learning = false
-	if l.err != nil {
-		return // we are told again
-	}
-	w.harm = l.state.Harm()
-	s.walk.Avoid(l.state.Avoid)
-	w.suspects = make(map[ledger.Place]bool, len(l.state.Suspects))
-	for _, suspect := range l.state.Suspects {
-		w.suspects[suspect.Place] = true
-	}
-}
-
-func (s *session) state(ctx context.Context) (*ledger.State, error) {
-	v, err := s.table.Get(ctx, wire.KeyState)
-	if err != nil {
-		return nil, err
-	}
-	state := new(ledger.State)
-	return state, ledger.Decode(v.Data, state)
-}
-
 // receive takes a delivery up, if it is the next one.
 func (s *session) receive(ctx context.Context, d wire.Delivery) {
 	w := &s.owned
-	if w.stopping || w.ending || w.written == nil || w.learning || w.harm != w.harmTold {
+	if w.stopping || w.ending || w.written == nil || !s.knows() {
 		return
 	}
 	if d.A != w.ledger.Received()+1 && s.c.o.Bug != BugTakeTwice {
@@ -398,7 +369,7 @@ func (s *session) fetchBag(ctx context.Context, d wire.Delivery) {
 func (s *session) bag(ctx context.Context, ref ledger.Ref) (*ledger.Bag, error) {
 	var outs []ledger.Bag
 	if ref.From == "" {
-		state, err := s.state(ctx)
+		state, err := readState(ctx, s.table)
 		if err != nil {
 			return nil, err
 		}
@@ -436,7 +407,7 @@ func (s *session) act(ctx context.Context) {
 	every := min(max(minCommit, 100*w.cost), maxCommit)
 	late := w.changed && time.Since(w.cutAt) >= every // however much careful work waits
 	asked := w.give > 0 && load.Pending > 0 && time.Since(w.tookAt) >= giveAgain
-	if !late && !asked && s.nextCareful(ctx, load) {
+	if !late && !asked && !load.Paused && s.nextCareful(ctx, load) {
 		return
 	}
 	due := false
@@ -502,6 +473,8 @@ func (s *session) show() {
 		Queued:   load.Queued,
 		MinDepth: load.MinDepth,
 		Harm:     w.harm,
+		Control:  w.control.Rev,
+		Paused:   load.Paused,
 		Workers:  load.Workers,
 		Totals:   s.walk.Progress(),
 	}

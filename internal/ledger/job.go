@@ -55,6 +55,8 @@ type State struct {
 	Resumed  int   // how often the job was resumed after it had ended
 	Forgiven int64 // errors of before that
 
+	Control Control
+
 	Sights  []walk.Sight         // what the roots are, as the clients see them that take part
 	Refused map[ClientID]string  // clients that do not take part, and why
 	Members map[SessionID]Member // all that ever were

@@ -95,6 +95,8 @@ type Record struct {
 	// Shared is what was counted in directories that others have parts of.
 	Shared map[string]walk.DirSum
 
+	Settings uint64 // Control.SettingsRev by which the last of it was counted
+
 	Totals  walk.Totals // counted in this session
 	Stopped bool        // a handler ended the walk
 	Fatal   string      // why the walk failed
@@ -208,6 +210,7 @@ type Counted struct {
 	Fatal    string
 	Named    []Place // those of the last record that may still be worked on
 	Alone    bool
+	Settings uint64
 }
 
 // Commit makes the record of the cut that was begun last: held is what remains.
@@ -223,7 +226,7 @@ func (s *Session) Commit(held []walk.Item, c Counted) Record {
 	s.cut.given = nil
 	c.Totals.FirstError = nil
 	r.Held, r.Totals, r.Shared, r.Stopped, r.Fatal = held, c.Totals, c.Shared, c.Stopped, c.Fatal
-	r.Data, r.DataKeys, r.Errors = c.Data, c.DataKeys, c.Errors
+	r.Data, r.DataKeys, r.Errors, r.Settings = c.Data, c.DataKeys, c.Errors, c.Settings
 	r.Named, r.Alone = c.Named, c.Alone
 	r.Moved = len(c.Named) > 0 && c.Totals.Entries() != s.named
 	return s.next()

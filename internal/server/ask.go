@@ -41,8 +41,13 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		}
 		return wire.Answer{Job: a.Spec.Job}, s.submit(ctx, a.Spec)
 	}
-	if a.Kind == wire.AskList {
+	switch a.Kind {
+	case wire.AskList:
 		return s.page(ctx, a.Job), nil
+	case wire.AskClients:
+		return s.clientPage(a.Client), nil
+	case wire.AskDrain:
+		return wire.Answer{}, s.drain(a.Client)
 	}
 	j, err := s.find(ctx, a.Job)
 	switch {
@@ -52,9 +57,9 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		return wire.Answer{}, fmt.Errorf("job %s can not be read: %w", a.Job, err)
 	}
 	switch a.Kind {
-	case wire.AskStatus, wire.AskCancel, wire.AskResume:
-		st, err := j.ask(ctx, a.Kind)
-		return wire.Answer{Job: a.Job, Status: []wire.Status{st}}, err
+	case wire.AskStatus, wire.AskPause, wire.AskResume, wire.AskCancel, wire.AskWorkers, wire.AskSet, wire.AskPeers:
+		got, err := j.ask(ctx, a)
+		return wire.Answer{Job: a.Job, Status: []wire.Status{got.status}, Peers: got.peers, More: got.more, Control: got.control}, err
 	case wire.AskRemove:
 		return wire.Answer{Job: a.Job}, s.remove(ctx, j)
 	}
@@ -88,8 +93,8 @@ func (s *server) page(ctx context.Context, after string) wire.Answer {
 	var wg sync.WaitGroup
 	for i, j := range jobs {
 		wg.Go(func() {
-			var err error
-			if all[i], err = j.ask(ctx, wire.AskList); err != nil {
+			got, err := j.ask(ctx, &wire.Ask{Kind: wire.AskList})
+			if all[i] = got.status; err != nil {
 				all[i] = wire.Status{Job: j.spec.Job, App: j.spec.App, Phase: j.phase(), Submitted: j.spec.Submitted, Waits: "the server is busy with it"}
 			}
 			all[i].Events = nil

@@ -36,7 +36,9 @@ func (j *job) decide(ctx context.Context) {
 		j.judge()
 		if l.Phase == ledger.Running {
 			j.recruit()
-			j.deal()
+			if !l.Control.Paused {
+				j.deal()
+			}
 		}
 	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
@@ -100,7 +102,7 @@ func (j *job) fence(ctx context.Context, id ledger.SessionID) error {
 	j.ledger.Apply(&f)
 	delete(j.peers, id)
 	j.records = true
-	j.event("warn", "client %s on %s lost: its work is done by others", p.client, host)
+	j.aboutClient("warn", p.client, "client %s on %s lost: its work is done by others", p.client, host)
 	return nil
 }
 
@@ -111,7 +113,7 @@ func (j *job) app() wire.AppID { return wire.AppID{Name: j.spec.App, Version: j.
 func (j *job) fit(alive map[ledger.ClientID]wire.Hello) []ledger.ClientID {
 	var fit []ledger.ClientID
 	for id, h := range alive {
-		if slices.Contains(h.Apps, j.app()) && j.ledger.Refused[id] == "" {
+		if slices.Contains(h.Apps, j.app()) && j.ledger.Refused[id] == "" && !j.s.leaves(id) {
 			fit = append(fit, id)
 		}
 	}
@@ -207,11 +209,10 @@ func (j *job) gather() {
 		}
 		j.ledger.Sights = sights
 	}
-	j.ledger.Phase = ledger.Running
+	j.enter(ledger.Running)
 	if j.ledger.Started.IsZero() {
 		j.ledger.Started = time.Now()
 	}
-	j.ledger.Touch()
 	j.wait("")
 	fits := 0
 	for _, s := range seen {
@@ -263,7 +264,7 @@ func (j *job) refuse(id ledger.ClientID, why string) {
 	h := j.s.alive()[id]
 	j.ledger.Refused[id] = fmt.Sprintf("%s (%s): %s", id, h.Host, why)
 	j.ledger.Touch()
-	j.event("warn", "client %s on %s takes no part: %s", id, h.Host, why)
+	j.aboutClient("warn", id, "client %s on %s takes no part: %s", id, h.Host, why)
 	j.s.order(id, wire.Order{Job: j.spec.Job, Refused: why})
 }
 
@@ -350,8 +351,8 @@ func (j *job) judge() {
 		j.complete()
 		return
 	}
-	if j.spec.MaxErrors > 0 && j.errors()-l.Forgiven >= j.spec.MaxErrors {
-		j.stop("stopped", "ended after "+number(int(j.spec.MaxErrors), "error"))
+	if most := j.now().MaxErrors; most > 0 && j.errors()-l.Forgiven >= most {
+		j.stop("stopped", "ended after "+number(int(most), "error"))
 	}
 }
 
@@ -393,8 +394,8 @@ func (j *job) complete() {
 // end ends the job.
 func (j *job) end(v ledger.Verdict) {
 	l := j.ledger
-	l.Phase, l.Verdict, l.Finished = ledger.Ended, v, time.Now()
-	l.Touch()
+	j.enter(ledger.Ended)
+	l.Verdict, l.Finished = v, time.Now()
 	j.wait("")
 	var last time.Time
 	for r := range l.All() {
@@ -533,14 +534,14 @@ func (j *job) tell() {
 			o.Deliveries = j.deliveries(id, after)
 		}
 		o.Settled, o.Left = atMost(l.SettledOf(id)), atMost(l.LeftOf(l.Record(id)))
-		o.Harm = l.Harm()
-		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), o.Harm}
+		o.Harm, o.Control = l.Harm(), l.Control.Rev
+		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), o.Harm, o.Control}
 		if n := len(o.Deliveries); n > 0 {
 			now.a = o.Deliveries[n-1].A
 		}
 		was := p.told
 		was.at = now.at
-		if something := o.Stop || now.settled+now.left+len(o.Deliveries) > 0 || o.Harm != p.Harm; something && (again || now != was) {
+		if something := o.Stop || now.settled+now.left+len(o.Deliveries) > 0 || o.Harm != p.Harm || o.Control != p.Control; something && (again || now != was) {
 			p.told = now
 			j.s.order(p.client, o)
 		}

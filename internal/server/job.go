@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -43,8 +44,10 @@ type job struct {
 	doubt   string    // why what is known makes no sense
 	stale   bool      // another server has written a newer state
 	loaded  time.Time // when all was read last
-	lost    bool      // the table is gone
-	buried  time.Time // when a session could not be fenced
+
+	announced ledger.Phase // as State.Shown; "": nothing yet
+	lost      bool         // the table is gone
+	buried    time.Time    // when a session could not be fenced
 
 	shown struct {
 		sync.Mutex
@@ -71,6 +74,7 @@ type told struct {
 	settled int
 	left    int
 	harm    uint64
+	control uint64
 }
 
 // event is what a job's goroutine is told; one field is set.
@@ -87,15 +91,18 @@ type event struct {
 
 // asked is a command. It is answered when what it changed is written.
 type asked struct {
-	kind   string
+	*wire.Ask
 	until  <-chan struct{} // closed when nobody waits for the answer any more
 	err    error           // of the command
 	answer chan answered
 }
 
 type answered struct {
-	status wire.Status
-	err    error
+	status  wire.Status
+	peers   []wire.Peer // of AskPeers
+	more    bool
+	control *ledger.Control
+	err     error
 }
 
 // mailbox takes any number of events.
@@ -142,10 +149,34 @@ func (j *job) phase() ledger.Phase {
 	return j.shown.phase
 }
 
+// show lets others see the phase.
 func (j *job) show() {
 	j.shown.Lock()
 	j.shown.phase = j.ledger.Phase
 	j.shown.Unlock()
+}
+
+// enter puts the job into another phase.
+func (j *job) enter(p ledger.Phase) {
+	was := j.ledger.Shown()
+	j.ledger.Phase = p
+	j.ledger.Touch()
+	j.check(was)
+}
+
+// check makes sure that the phase can follow the one before.
+func (j *job) check(was ledger.Phase) {
+	if is := j.ledger.Shown(); !ledger.Follows(was, is) {
+		j.s.log.Error("a phase that can not follow: this is a bug of the server", "job", j.spec.Job, "was", was, "is", is)
+	}
+}
+
+// announce tells that the job is in another phase than when it was told last.
+func (j *job) announce() {
+	was, is := j.announced, j.ledger.Shown()
+	if j.announced = is; was != is {
+		j.publish("debug", wire.Event{Kind: wire.EventState, Text: "the job is " + string(is), Phase: is, Was: was})
+	}
 }
 
 // roundTime is the least time from one round to the next, for each session.
@@ -203,9 +234,15 @@ func (j *job) run(ctx context.Context) {
 			continue
 		}
 		j.show()
+		j.announce()
 		j.tell()
 		for _, a := range j.asks {
-			a.answer <- answered{j.status(), a.err}
+			got := answered{status: j.status(), err: a.err}
+			if a.Kind == wire.AskPeers {
+				got.peers, got.more = j.peerPage(a.Client)
+				got.control = &j.ledger.Snapshot().Control
+			}
+			a.answer <- got
 		}
 		j.asks = nil
 		if j.changed || time.Since(j.news) >= newsEvery && j.ledger.Phase != ledger.Ended {
@@ -245,7 +282,7 @@ func (j *job) fold(e event) {
 		j.seen[e.seen.Client] = e.seen
 		delete(j.asked, e.seen.Client)
 	case e.ask != nil:
-		e.ask.err = j.command(e.ask.kind)
+		e.ask.err = j.command(e.ask.Ask)
 		j.asks = append(j.asks, e.ask)
 	}
 }
@@ -257,7 +294,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	}
 	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
 		p.Pulse, p.heard, p.open = *own, time.Now(), false
-		j.records = j.records || j.spec.MaxErrors > 0 && own.Totals.Errors > 0
+		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0
 	}
 	if own.Unborn {
 		return
@@ -286,24 +323,37 @@ func (j *job) left(c ledger.ClientID) {
 	}
 }
 
-// event tells whoever watches what has changed.
+// event tells whoever watches what has happened.
 func (j *job) event(level string, text string, args ...any) {
-	text = fmt.Sprintf(text, args...)
-	if len(text) > mostText {
-		text = text[:mostText] + "..."
+	j.publish(level, wire.Event{Kind: wire.EventNote, Text: fmt.Sprintf(text, args...)})
+}
+
+// aboutClient is event for what happened to a client.
+func (j *job) aboutClient(level string, id ledger.ClientID, text string, args ...any) {
+	j.publish(level, wire.Event{Kind: wire.EventClient, Client: id, Text: fmt.Sprintf(text, args...)})
+}
+
+// mostEvents is how many are kept for those who ask.
+const mostEvents = 50
+
+// publish notes an event and logs it.
+func (j *job) publish(level string, e wire.Event) {
+	if len(e.Text) > mostText {
+		e.Text = e.Text[:mostText] + "..."
 	}
 	j.nEvents++
-	j.events = append(j.events, wire.Event{N: j.nEvents, At: time.Now(), Text: text})
-	if len(j.events) > 50 {
-		j.events = j.events[len(j.events)-50:]
+	e.N, e.At = j.nEvents, time.Now()
+	j.events = append(j.events, e)
+	if extra := len(j.events) - mostEvents; extra > 0 {
+		j.events = j.events[extra:]
 	}
 	j.changed = true
-	if level == "warn" {
-		j.s.log.Warn(text, "job", j.spec.Job)
-	} else {
-		j.s.log.Info(text, "job", j.spec.Job)
-	}
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn}
+	j.s.log.Log(context.Background(), levels[level], e.Text, "job", j.spec.Job)
 }
+
+// now is what the job is, with what users changed since.
+func (j *job) now() *wire.Spec { return j.spec.With(&j.ledger.Control) }
 
 func pause(ctx context.Context, d time.Duration) {
 	select {
@@ -317,17 +367,15 @@ func (j *job) failed(why string) {
 	if j.ledger.Phase == ledger.Ended && j.ledger.Verdict.State == "failed" {
 		return
 	}
-	j.ledger.Phase = ledger.Ended
+	j.enter(ledger.Ended)
 	j.ledger.Verdict = ledger.Verdict{State: "failed", Reason: why}
 	j.ledger.Finished = time.Now()
-	j.ledger.Touch()
 	j.event("warn", "job failed: %s", why)
 }
 
 // stop begins to end the job before its end.
 func (j *job) stop(state, reason string) {
-	j.ledger.Phase = ledger.Stopping
+	j.enter(ledger.Stopping)
 	j.ledger.Verdict = ledger.Verdict{State: state, Reason: reason}
-	j.ledger.Touch()
 	j.event("info", "job is being ended: %s", reason)
 }

@@ -77,7 +77,11 @@ type server struct {
 // client is what the server knows of a client.
 type client struct {
 	wire.Hello
-	beat time.Time
+	beat    time.Time
+	jobs    []string  // that it works on
+	drain   bool      // a user wants it to leave
+	told    time.Time // to leave
+	leaving bool      // it does
 }
 
 func (c *client) String() string { return fmt.Sprintf("%s (%s, process %d)", c.Client, c.Host, c.PID) }
@@ -330,10 +334,21 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 		}
 		return
 	}
-	s.know(b.Hello)
+	c := s.know(b.Hello)
 	s.mu.Lock()
+	c.leaving, c.jobs = b.Leaving, nil
+	for _, p := range b.Sessions {
+		c.jobs = append(c.jobs, p.Job)
+	}
+	tell := c.drain && !c.leaving && time.Since(c.told) >= leaveEvery
+	if tell {
+		c.told = time.Now()
+	}
 	jobs := s.list()
 	s.mu.Unlock()
+	if tell {
+		s.order(b.Client, wire.Order{Leave: true})
+	}
 	for _, j := range jobs {
 		e := event{beat: &b}
 		for i := range b.Sessions {

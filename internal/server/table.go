@@ -58,9 +58,12 @@ func (j *job) load(ctx context.Context) error {
 		}
 	})
 	for _, a := range j.asks {
-		a.err = j.command(a.kind)
+		a.err = j.command(a.Ask)
 	}
 	j.show()
+	if j.announced == "" {
+		j.announced = j.ledger.Shown()
+	}
 	return nil
 }
 
@@ -146,7 +149,7 @@ func (j *job) greet(r *ledger.Record, rev uint64) {
 		delete(j.asked, r.Client)
 		j.changed = true
 		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
-			j.event("info", "client %s on %s takes part", r.Client, r.Host)
+			j.aboutClient("info", r.Client, "client %s on %s takes part", r.Client, r.Host)
 		}
 	}
 	p.rev = max(p.rev, rev)

@@ -48,6 +48,9 @@ type task struct {
 	workers map[int]*worker
 	epochs  [2]*counted
 	sum     counts
+
+	settings string
+	updates  int
 }
 
 // counted is what was counted in an epoch.
@@ -67,6 +70,22 @@ func (t *task) NewHandler(_ context.Context, id int) (walk.Handler, error) {
 		return filtering{w}, nil
 	}
 	return w, nil
+}
+
+func (t *task) Update(settings []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.settings, t.updates = string(settings), t.updates+1
+	return nil
+}
+
+func (t *task) Between(id int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w := t.workers[id]; w != nil {
+		w.settings = t.settings
+	}
+	return nil
 }
 
 func (t *task) Cut(id int, epoch uint64) error {
@@ -110,7 +129,8 @@ func (t *task) Sum(epoch uint64, whole bool) (sum, lines []byte, err error) {
 type worker struct {
 	t *task
 	counted
-	buf []byte
+	buf      []byte
+	settings string
 }
 
 var (

@@ -19,12 +19,16 @@ const (
 	SubjectSight = "hydra.sight"  // client to server: Seen
 	SubjectAsk   = "hydra.ask"    // command to server, a request: Ask, answered by Answer
 	subjectOrder = "hydra.order." // server to one client: Order
+	subjectPeer  = "hydra.peer."  // command to one client, a request: PeerAsk, answered by PeerAnswer
 	subjectNews  = "hydra.news."  // server to whoever watches a job: Status
 	subjectEcho  = "hydra.echo."  // server to itself: nothing
 )
 
 // SubjectOrder is where a client listens.
 func SubjectOrder(c ledger.ClientID) string { return subjectOrder + string(c) }
+
+// SubjectPeer is where a client answers commands.
+func SubjectPeer(c ledger.ClientID) string { return subjectPeer + string(c) }
 
 // SubjectEcho is where a server listens to itself.
 func SubjectEcho(server string) string { return subjectEcho + server }
@@ -67,7 +71,9 @@ type Spec struct {
 	Clients   int      // so many have to be there before it begins
 	Stall     time.Duration
 	MaxErrors int64
-	AllErrors bool // the whole list of errors is kept, not only the smallest
+	AllErrors bool          // the whole list of errors is kept, not only the smallest
+	LimitOps  float64       // calls to the file system per second, of all clients; 0: no limit
+	Latency   time.Duration // of these calls, that is aimed at; 0: any
 	Submitted time.Time
 }
 
@@ -96,11 +102,33 @@ type Welcome struct {
 	Every  time.Duration
 }
 
+// With is the spec with what users changed since the job was submitted.
+func (s *Spec) With(c *ledger.Control) *Spec {
+	now := *s
+	if c.Settings != nil {
+		now.Settings = c.Settings
+	}
+	if c.Priority != 0 {
+		now.Priority = c.Priority
+	}
+	if c.MaxErrors != nil {
+		now.MaxErrors = *c.MaxErrors
+	}
+	if c.LimitOps != nil {
+		now.LimitOps = *c.LimitOps
+	}
+	if c.Latency != nil {
+		now.Latency = *c.Latency
+	}
+	return &now
+}
+
 // Beat says that a client lives, and what it does. It comes regularly, and at
 // once when a session is hungry.
 type Beat struct {
 	Hello
 	Bye      bool // it ends
+	Leaving  bool // it gives all back, and ends then
 	Sessions []Pulse
 }
 
@@ -115,6 +143,8 @@ type Pulse struct {
 	Hungry   bool   // it will be out of work soon
 	Dry      bool   // it has nothing at all, and all it did is in its record
 	Harm     uint64 // that it knows of
+	Control  uint64 // that it goes by: Control.Rev
+	Paused   bool   // its workers rest
 	Workers  int
 	Totals   walk.Totals // now, for progress
 }
@@ -134,12 +164,14 @@ type Order struct {
 	Open    bool // open a session
 	Session ledger.SessionID
 	Refused string // why the client takes no part
+	Leave   bool   // give all back, of all jobs, and end
 
 	// About that session:
 	Deliveries []Delivery
 	Settled    []uint64 // bags to forget
 	Left       []string // shared directories to forget
 	Harm       uint64   // see ledger.State.Harm: if it is new, the state tells what to avoid
+	Control    uint64   // see ledger.Control.Rev: if it is new, the state tells what holds
 	Give       int      // this many bags are wanted
 	Urgent     bool     // by somebody who has nothing at all
 	Stop       bool     // give all back
@@ -159,19 +191,40 @@ type Delivery struct {
 
 // Kinds of an Ask.
 const (
-	AskSubmit = "submit"
-	AskStatus = "status"
-	AskList   = "list"
-	AskCancel = "cancel"
-	AskResume = "resume"
-	AskRemove = "remove"
+	AskSubmit  = "submit"
+	AskStatus  = "status"
+	AskList    = "list"
+	AskPause   = "pause"
+	AskResume  = "resume" // a job that is paused, or has ended
+	AskCancel  = "cancel"
+	AskRemove  = "remove"
+	AskWorkers = "workers"
+	AskSet     = "set"
+	AskPeers   = "peers"   // who works on a job
+	AskClients = "clients" // who has joined the server
+	AskDrain   = "drain"   // a client
 )
 
 // Ask is a command's request.
 type Ask struct {
-	Kind string
-	Job  string
-	Spec *Spec // to submit
+	Kind    string
+	Job     string
+	Spec    *Spec           // to submit
+	Client  ledger.ClientID // to drain; whose workers, "" of all; of lists: begin after this one
+	Workers int             // ledger.Adapt, a number, or 0: as the client likes
+	Set     *Set
+}
+
+// Set changes settings of a job. What is nil or empty stays as it is.
+type Set struct {
+	Base      uint64 // Control.SettingsRev of what Settings was made from
+	Settings  []byte // of the application, checked by it
+	Levels    map[string]string
+	Priority  int
+	MaxErrors *int64
+	LimitOps  *float64
+	Latency   *time.Duration
+	Said      [][2]string // keys and values as they were given, for people
 }
 
 // Answer is the answer to an Ask.
@@ -180,6 +233,56 @@ type Answer struct {
 	Job    string
 	Status []Status
 	More   bool // of a list: ask again for what comes after the last one
+
+	Peers   []Peer
+	Clients []Client
+	Control *ledger.Control // of AskPeers
+}
+
+// Client is a client that has joined the server.
+type Client struct {
+	Hello
+	Leaving bool
+	Heard   time.Time
+	Jobs    []string // that it works on
+}
+
+// Peer is what a client does, or did, of a job.
+type Peer struct {
+	Client  ledger.ClientID
+	Host    string
+	PID     int
+	State   PeerState
+	Why     string // it takes no part
+	Workers int
+	Control uint64 // that it goes by
+	Totals  walk.Totals
+	Since   time.Time // its last record
+}
+
+// PeerState says how a client does in a job.
+type PeerState string
+
+// The states of a client in a job.
+const (
+	PeerWorking PeerState = "working" // it has enough to do
+	PeerHungry  PeerState = "hungry"  // it will be out of work soon, and waits for more
+	PeerIdle    PeerState = "idle"    // it has nothing, and waits for work
+	PeerPaused  PeerState = "paused"  // its workers rest, for the job is paused
+	PeerLeaving PeerState = "leaving" // it gives back what it has
+	PeerLeft    PeerState = "left"    // it gave back what it had, or the job has ended
+	PeerLost    PeerState = "lost"    // it was not heard of any more: others do its work
+	PeerRefused PeerState = "refused" // it sees other trees
+)
+
+// PeerAsk asks a client how its workers do.
+type PeerAsk struct{ Job string }
+
+// PeerAnswer is the answer to a PeerAsk.
+type PeerAnswer struct {
+	Err     string
+	Workers []walk.WorkerState
+	Totals  walk.Totals // of the session so far
 }
 
 // Status says how a job does.
@@ -189,7 +292,7 @@ type Status struct {
 	Version   string
 	Roots     [][]byte
 	Priority  int
-	Phase     ledger.Phase
+	Phase     ledger.Phase // as ledger.State.Shown
 	Verdict   ledger.Verdict
 	Submitted time.Time
 	Started   time.Time
@@ -199,11 +302,28 @@ type Status struct {
 	Totals    walk.Totals
 	Waits     string  // what it waits for, "" if it does not
 	Events    []Event // the last ones
+	Control   uint64  // ledger.Control.Rev
+	Known     int     // clients that go by it
 }
 
 // Event is something that changed.
 type Event struct {
-	N    uint64
-	At   time.Time
-	Text string
+	N      uint64
+	At     time.Time
+	Kind   EventKind
+	Text   string
+	Phase  ledger.Phase    // of EventState: the new one
+	Was    ledger.Phase    // and the one before
+	Client ledger.ClientID // that it is about
 }
+
+// EventKind says what an event is about.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventState   EventKind = "state"   // the job is in another phase
+	EventClient  EventKind = "client"  // one takes part, left, was lost or refused
+	EventSetting EventKind = "setting" // somebody changed one
+	EventNote    EventKind = "note"    // anything else
+)

@@ -1,0 +1,313 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// shown is all that there is to know of a job that has not ended, or has.
+type shown struct {
+	jobJSON
+	Changes []hydra.Change `json:"settings_changes,omitempty"`
+	Current int            `json:"clients_up_to_date"` // they go by the last change
+	Peers   []peerJSON     `json:"peers"`
+	Result  hydra.Document `json:"result,omitempty"`
+}
+
+// peerJSON is a client that has to do with a job.
+type peerJSON struct {
+	Client     string       `json:"client"`
+	Host       string       `json:"host"`
+	PID        int          `json:"pid,omitempty"`
+	State      string       `json:"state"`
+	Why        string       `json:"why,omitempty"`
+	Workers    int          `json:"workers"`
+	Entries    int64        `json:"entries"`
+	DoneDirs   int64        `json:"done_dirs"`
+	Bytes      int64        `json:"bytes"`
+	Errors     int64        `json:"errors"`
+	LastRecord *time.Time   `json:"last_record"`
+	EachWorker []workerJSON `json:"each_worker,omitempty"`
+}
+
+type workerJSON struct {
+	Worker   int         `json:"worker"`
+	State    string      `json:"state"`
+	Dir      *stats.Path `json:"dir,omitempty"`
+	Entries  int64       `json:"entries"`
+	DoneDirs int64       `json:"done_dirs"`
+	Bytes    int64       `json:"bytes"`
+	Errors   int64       `json:"errors"`
+}
+
+func peerOf(p *hydra.Peer) peerJSON {
+	t := &p.Walked
+	doc := peerJSON{
+		Client: p.Client, Host: p.Host, PID: p.PID, State: p.State, Why: p.Why, Workers: p.Workers,
+		Entries: t.Entries(), DoneDirs: t.ExpectedDirs(), Bytes: t.Bytes, Errors: t.Errors,
+	}
+	if !p.Since.IsZero() {
+		at := p.Since.UTC()
+		doc.LastRecord = &at
+	}
+	return doc
+}
+
+func workerOf(w *walk.WorkerState) workerJSON {
+	t := &w.Totals
+	doc := workerJSON{Worker: w.ID, State: string(w.State), Entries: t.Entries(), DoneDirs: t.ExpectedDirs(), Bytes: t.Bytes, Errors: t.Errors}
+	if w.Dir != "" {
+		dir := stats.PathOf(w.Dir)
+		doc.Dir = &dir
+	}
+	return doc
+}
+
+func (p *program) jobShow() *cobra.Command {
+	var workers, result bool
+	return p.jobSub(&cobra.Command{
+		Use:   "show [flags] ID",
+		Short: "Show how a job does, and who works on it",
+		Long: `Show how a job does: what it waits for, how far it is, what was changed while it
+runs, and what each client does and has counted.
+
+With --result it also shows the result so far: what was written down, which is all
+but the last seconds.`,
+		Example: "  " + p.name + " job show k3j2x1\n\n  # what each worker is at\n  " + p.name + " job show --workers k3j2x1\n\n  # the numbers so far\n  " +
+			p.name + " job show --json --result k3j2x1 | jq .result.stats",
+	}, func(c *common, f *pflag.FlagSet) {
+		defineJSON(c, f)
+		f.BoolVar(&workers, "workers", false, "show each worker too: its clients are asked")
+		f.BoolVar(&result, "result", false, "show the result so far too")
+	}, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
+		j, err := c.find(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		doc, err := c.look(ctx, s, &j, workers, result)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return printJSON(c.stdout, struct {
+				Schema string `json:"schema"`
+				*shown
+			}{"hydra.job/1", doc})
+		}
+		if err := writeJob(c.stdout, &j, doc); err != nil || doc.Result == nil {
+			return err
+		}
+		fmt.Fprintln(c.stdout)
+		return doc.Result.WriteText(c.stdout)
+	})
+}
+
+// look asks for all that is to be shown of a job.
+func (c *call) look(ctx context.Context, s *hydra.Server, j *hydra.JobStatus, workers, result bool) (*shown, error) {
+	doc := &shown{jobJSON: jobOf(j), Current: j.Current, Peers: []peerJSON{}}
+	peers, err := s.Peers(ctx, j.Job)
+	if err != nil {
+		return nil, err
+	}
+	for i := range peers {
+		p := peerOf(&peers[i])
+		if works := p.Workers > 0 && j.Phase != "ended"; workers && works {
+			all, err := s.PeerWorkers(ctx, j.Job, p.Client)
+			if err != nil {
+				c.log.Warn("no answer about its workers", "client", p.Client, "err", err)
+			}
+			for k := range all {
+				p.EachWorker = append(p.EachWorker, workerOf(&all[k]))
+			}
+		}
+		doc.Peers = append(doc.Peers, p)
+	}
+	if doc.Changes, err = s.Changes(ctx, j.Job); err != nil || !result {
+		return doc, err
+	}
+	app := c.app(j.App)
+	if app == nil {
+		return nil, fmt.Errorf("job %s is one of %s, which this program does not have", j.Job, j.App)
+	}
+	doc.Result, err = s.Snapshot(ctx, app, j.Job)
+	if doc.Result != nil {
+		err = nil // why it is not whole stands in it
+	}
+	return doc, err
+}
+
+// writeJob describes a job for people.
+func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	line := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%s\t%s\n", name, text)
+		}
+	}
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.Local().Format(time.DateTime)
+	}
+	p := &j.Progress
+	line("Job", j.Job)
+	line("Application", j.App)
+	line("State", stateOf(j))
+	if j.Reason != "" {
+		line("Because", printable(j.Reason))
+	}
+	if j.Waits != "" {
+		line("Waits", printable(j.Waits))
+	}
+	line("Priority", fmt.Sprint(j.Priority))
+	if j.Phase != "ended" {
+		line("At work", count(int64(p.Workers), "worker")+" on "+count(int64(j.Clients), "client"))
+	}
+	line("Entries", humanize.Comma(p.Entries))
+	line("Directories", fmt.Sprintf("%s done, %s queued", humanize.Comma(p.DirsDone), humanize.Comma(p.DirsQueued)))
+	if p.Bytes > 0 {
+		line("Size", humanize.IBytes(uint64(p.Bytes)))
+	}
+	line("Errors", humanize.Comma(p.Errors))
+	line("Submitted", at(j.Submitted))
+	line("Started", at(j.Started))
+	line("Finished", at(j.Finished))
+	for i, path := range j.Paths {
+		name := "Paths"
+		if i > 0 {
+			name = " "
+		}
+		line(name, printable(path))
+	}
+	for i, c := range doc.Changes {
+		name := "Changed"
+		if i > 0 {
+			name = " "
+		}
+		line(name, printable(at(c.At)+"  "+c.Key+"="+c.Value))
+	}
+	if j.Phase != "ended" && len(doc.Changes) > 0 {
+		line(" ", fmt.Sprintf("%d of %s by the last change", doc.Current, count(int64(j.Clients), "client")+" work"))
+	}
+	if err := w.Flush(); err != nil || len(doc.Peers) == 0 {
+		return err
+	}
+	fmt.Fprintln(out)
+	fmt.Fprintln(w, "Client\tHost\tState\tWorkers\tEntries\tDirectories\tErrors\t")
+	for i := range doc.Peers {
+		p := &doc.Peers[i]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", p.Client, printable(p.Host), p.State, p.Workers,
+			humanize.Comma(p.Entries), humanize.Comma(p.DoneDirs), humanize.Comma(p.Errors), escaped(p.Why))
+		for k := range p.EachWorker {
+			e := &p.EachWorker[k]
+			dir := ""
+			if e.Dir != nil {
+				dir = escaped(e.Dir.Printable)
+			}
+			fmt.Fprintf(w, "  worker %d\t\t%s\t\t%s\t%s\t%s\t%s\n", e.Worker, e.State,
+				humanize.Comma(e.Entries), humanize.Comma(e.DoneDirs), humanize.Comma(e.Errors), dir)
+		}
+	}
+	return w.Flush()
+}
+
+// age is a time since something, as short as it may be.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// eventJSON is a line of what happens to a job.
+type eventJSON struct {
+	Schema string     `json:"schema"`
+	At     time.Time  `json:"at"`
+	Job    string     `json:"job"`
+	Kind   string     `json:"kind"`
+	Text   string     `json:"text,omitempty"`
+	Phase  string     `json:"phase,omitempty"`
+	Was    string     `json:"was,omitempty"`
+	Client string     `json:"client,omitempty"`
+	Now    *jobJSON   `json:"now,omitempty"` // of progress
+	Peers  []peerJSON `json:"peers,omitempty"`
+}
+
+// writeEvent writes a line.
+func writeEvent(w io.Writer, e eventJSON) {
+	e.Schema, e.At = "hydra.event/1", e.At.UTC()
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // numbers and strings
+	}
+	_, _ = w.Write(append(line, '\n')) // that it can not be shown is told with the result
+}
+
+// streamEvents prints what happens to a job, and how it does, until the function
+// that it returns is called.
+func (c *call) streamEvents(ctx context.Context, s *hydra.Server, job string, o *hydra.JobOptions) (stop func()) {
+	var mu sync.Mutex
+	say := func(e eventJSON) {
+		mu.Lock()
+		defer mu.Unlock()
+		e.Job = job
+		writeEvent(c.stdout, e)
+	}
+	o.Events = func(e hydra.JobEvent) {
+		say(eventJSON{At: e.At, Kind: e.Kind, Text: e.Text, Phase: e.Phase, Was: e.Was, Client: e.Client})
+	}
+	interval := c.interval
+	if interval == 0 {
+		interval = time.Second
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			askCtx, cancel := context.WithTimeout(ctx, answerTime)
+			j, err := s.Status(askCtx, job)
+			if err == nil {
+				var peers []hydra.Peer
+				peers, err = s.Peers(askCtx, job)
+				now := jobOf(&j)
+				e := eventJSON{At: time.Now(), Kind: "progress", Now: &now}
+				for i := range peers {
+					e.Peers = append(e.Peers, peerOf(&peers[i]))
+				}
+				if err == nil {
+					say(e)
+				}
+			}
+			cancel()
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
