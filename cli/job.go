@@ -397,7 +397,8 @@ the same exit code. It may have ended long ago.
 
 With --json, and while the job has not ended, what happens to it is printed too: a
 line of JSON for each event, and each --progress-interval (1s) one of how it and its
-clients do. The result is the last line. With -q only that is printed.
+clients do. The result is the last line. With -q or --format json only that is
+printed.
 
 Ctrl-C ends the waiting; the job goes on.`,
 		Example: `  # wait, and write a page too
@@ -445,7 +446,7 @@ Ctrl-C ends the waiting; the job goes on.`,
 		if app == nil {
 			return failed(fmt.Errorf("job %s is one of %s, which this program does not have", found.Job, found.App))
 		}
-		r.stream = c.format.value == "json" && !c.quiet && c.output == "" && found.Phase != "ended"
+		r.stream = c.json && !c.quiet && c.output == "" && found.Phase != "ended"
 		return r.run(cmd.Context(), work{
 			check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,
 			do: func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {

@@ -74,7 +74,6 @@ type Avoided struct {
 
 // Load says how much there is to do.
 type Load struct {
-	Paused         bool
 	Queued         int   // tasks that others could take: directories and parts of such
 	MinDepth       int   // smallest depth among these
 	Pending        int64 // directories and files that are not done, and those parts of others that are here

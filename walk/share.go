@@ -38,8 +38,6 @@ type ShareOptions struct {
 	// those that Stalled tells. 0: never.
 	Stall time.Duration
 
-	Between func(worker int) error
-
 	tune func(*Shared) // tests make sizes small
 }
 

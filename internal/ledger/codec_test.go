@@ -45,6 +45,8 @@ func random(r *rand.Rand, v reflect.Value, depth int) {
 		for i := range n {
 			random(r, v.Index(i), depth+1)
 		}
+	case reflect.Float64:
+		v.SetFloat(float64(edge(r)) / 3)
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		for range length() {
