@@ -33,6 +33,7 @@ type settings struct {
 	Trouble   time.Duration // how long things go wrong
 	Incidents int           // in that time
 	Cancel    bool          // it is cancelled and resumed
+	Steer     bool          // it is paused, and changed in other ways
 	Stop      string        // a file at which the application ends the walk: "skip" or "fatal"
 	Bug       client.Bug
 }
@@ -120,5 +121,6 @@ func makeSettings(seed uint64) settings {
 		s.Stop = pick(r, "skip", "fatal")
 		s.Rules.BadFile, s.Rules.SkipFile, s.Rules.Panics = 0, 0, 0
 	}
+	s.Steer = r.IntN(3) == 0
 	return s
 }

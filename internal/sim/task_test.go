@@ -19,6 +19,9 @@ type app struct {
 	effort effort
 	enter  func(path string) error // may be nil: called before a directory is counted
 	file   func(path string) error // may be nil
+
+	mu   sync.Mutex
+	last *task
 }
 
 // effort says how long handlers take.
@@ -37,8 +40,31 @@ var appID = wire.AppID{Name: "sim", Version: "1"}
 
 func (a *app) ID() wire.AppID { return appID }
 
-func (a *app) Begin(*wire.Spec) (client.Task, error) {
-	return &task{a: a, workers: map[int]*worker{}}, nil
+func (a *app) Begin(spec *wire.Spec) (client.Task, error) {
+	t := &task{a: a, workers: map[int]*worker{}}
+	if spec != nil {
+		t.settings = string(spec.Settings)
+	}
+	a.mu.Lock()
+	a.last = t
+	a.mu.Unlock()
+	return t, nil
+}
+
+// settings are those of the workers of the session that began last.
+func (a *app) settings() (all []string) {
+	a.mu.Lock()
+	t := a.last
+	a.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.workers {
+		all = append(all, w.settings)
+	}
+	return all
 }
 
 // task is what one session counts.
@@ -50,7 +76,6 @@ type task struct {
 	sum     counts
 
 	settings string
-	updates  int
 }
 
 // counted is what was counted in an epoch.
@@ -62,8 +87,8 @@ type counted struct {
 func (t *task) Options() walk.Options { return walk.Options{Fields: walk.FieldType} }
 
 func (t *task) NewHandler(_ context.Context, id int) (walk.Handler, error) {
-	w := &worker{t: t}
 	t.mu.Lock()
+	w := &worker{t: t, settings: t.settings}
 	t.workers[id] = w
 	t.mu.Unlock()
 	if t.a.r.Filter {
@@ -75,7 +100,7 @@ func (t *task) NewHandler(_ context.Context, id int) (walk.Handler, error) {
 func (t *task) Update(settings []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.settings, t.updates = string(settings), t.updates+1
+	t.settings = string(settings)
 	return nil
 }
 

@@ -53,13 +53,16 @@ func (w *world) live() error {
 	}
 	w.sleep(time.Until(end))
 	w.calm()
+	if err := w.unpause(); w.Steer && err != nil {
+		return err
+	}
 	// All of it by one worker, and twice the server's patience.
 	limit := time.Duration(w.want.work)*max(w.Effort.File, w.Effort.Dir, w.OpenTime) + 3*time.Minute
 	for range 5 {
 		if err := w.waitEnd(job, limit); err != nil {
 			return err
 		}
-		if _, v := w.phase(job); !w.Cancel || v.State != "cancelled" {
+		if _, v := w.phase(job); !w.Cancel && !w.Steer || v.State != "cancelled" {
 			break
 		}
 		// A server that was frozen may carry out late what it was asked for.
@@ -144,6 +147,10 @@ func (w *world) incident() {
 	p := who[w.r.IntN(len(who))]
 	long := time.Duration(w.r.Int64N(int64(pick(w.r, 200*time.Millisecond, 3*time.Second, 15*time.Second))))
 	what := w.r.IntN(20)
+	if w.Steer && w.r.IntN(3) == 0 {
+		w.steer(long)
+		return
+	}
 	w.log.Info("INCIDENT", "what", what, "process", p.name, "for", long)
 	switch {
 	case what < 4: // a client dies, and another comes
