@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -58,15 +57,39 @@ func (w *world) steer(long time.Duration) {
 	w.log.Info("STEER", "what", a.Kind, "workers", a.Workers, "client", a.Client, "err", err)
 }
 
-// unpause lets a job go on that somebody may have paused. A server that was frozen
-// may carry out late what it was asked for.
+// unpause lets a job go on that somebody may have paused.
 func (w *world) unpause() error {
-	for end := time.Now().Add(5 * time.Minute); ; {
-		_, err := w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute)
-		if err == nil || time.Now().After(end) || strings.Contains(err.Error(), "nothing left to do") || strings.Contains(err.Error(), "being ended") {
+	for end := time.Now().Add(5 * time.Minute); ; w.sleep(time.Second) {
+		got, err := w.ask(wire.Ask{Kind: wire.AskStatus, Job: job}, time.Minute)
+		switch {
+		case err != nil && time.Now().After(end):
+			return err
+		case err != nil:
+			continue
+		case got.Status[0].Phase != ledger.Paused:
 			return nil
 		}
-		w.sleep(time.Second)
+		_, err = w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute)
+		w.log.Info("UNPAUSE", "err", err)
+	}
+}
+
+// tend undoes what a user did to the job that keeps it from ending. A server that
+// was frozen may do it late.
+func (w *world) tend() {
+	for _, p := range w.clients {
+		select {
+		case <-p.ended:
+			p.gone = true
+		default:
+		}
+	}
+	if !slices.ContainsFunc(w.clients, func(p *process) bool { return !p.gone }) {
+		w.work(w.Workers)
+	}
+	if got, err := w.ask(wire.Ask{Kind: wire.AskStatus, Job: job}, time.Second); err == nil && got.Status[0].Phase == ledger.Paused {
+		_, err = w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute)
+		w.log.Info("RESUME", "err", err)
 	}
 }
 

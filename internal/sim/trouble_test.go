@@ -53,9 +53,6 @@ func (w *world) live() error {
 	}
 	w.sleep(time.Until(end))
 	w.calm()
-	if err := w.unpause(); w.Steer && err != nil {
-		return err
-	}
 	// All of it by one worker, and twice the server's patience.
 	limit := time.Duration(w.want.work)*max(w.Effort.File, w.Effort.Dir, w.OpenTime) + 3*time.Minute
 	for range 5 {
@@ -131,6 +128,13 @@ func (w *world) stopAtSome() {
 
 // incident lets something happen.
 func (w *world) incident() {
+	for _, p := range w.clients {
+		select {
+		case <-p.ended: // a user drained it
+			p.gone = true
+		default:
+		}
+	}
 	live := func(ps []*process) []*process {
 		return slices.DeleteFunc(slices.Clone(ps), func(p *process) bool { return p.gone })
 	}
@@ -219,6 +223,7 @@ func (w *world) sleep(d time.Duration) {
 // calm undoes all trouble.
 func (w *world) calm() {
 	w.log.Info("CALM")
+	w.calmed = true
 	w.pending = nil
 	w.engine.SetFaults(membus.Faults{Delay: func(*rand.Rand) time.Duration { return time.Millisecond }})
 	w.engine.Start()

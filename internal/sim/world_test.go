@@ -35,6 +35,7 @@ type world struct {
 	servers, clients []*process
 	all              []*process
 	pending          []later
+	calmed           bool          // there is no trouble any more
 	over             chan struct{} // closed at the end of the world
 	err              error         // what a process should not have said
 	stops            atomic.Bool   // the application has ended the walk somewhere
@@ -228,6 +229,9 @@ func (w *world) waitEnd(job string, most time.Duration) error {
 			return fmt.Errorf("the job has not ended in %v:\n%s", most, w.picture(job))
 		}
 		w.sleep(500 * time.Millisecond)
+		if w.Steer && w.calmed {
+			w.tend()
+		}
 	}
 }
 
