@@ -161,6 +161,34 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdStill passes if commands say nothing for so long that matches:
+//
+//	still TIME REGEXP NAME...
+func cmdStill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: still TIME REGEXP NAME...")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	bs := backgroundsOf(ts)
+	said := func() (n int) {
+		for _, name := range args[2:] {
+			b := bs.get(ts, name)
+			b.mu.Lock()
+			n += len(re.FindAll(b.said.Bytes(), -1))
+			b.mu.Unlock()
+		}
+		return n
+	}
+	before := said()
+	time.Sleep(d) // that nothing happens can not be waited for
+	if after := said(); after > before {
+		ts.Fatalf("%d times in %v: %s", after-before, d, args[1])
+	}
+}
+
 func (b *background) fail(ts *testscript.TestScript, why string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -218,7 +246,7 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 
 // differing is what differs between two runs over one tree, on however many
 // machines.
-var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|time_[a-z_]+|rate_[a-z_]+)": .*\n`)
+var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|settings_changes_count|delay|say|gate|time_[a-z_]+|rate_[a-z_]+)": .*\n`)
 
 // cmdSame compares two results but for who made them and how fast:
 //

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	status N CMD ARG...   run CMD, which has to exit with N
 //	nobody N CMD ARG...   the same as a user without rights; skipped where there is none
 //	file NAME [SIZE]      make a file; NAME may hold escapes such as \xff
+//	files DIR N           make N files in ten directories
 //	dir NAME              make a directory
 //	list FILE NAME...     write names into FILE, with NUL behind each
 //	normal FILE           take out of a result what differs from run to run
@@ -77,8 +78,18 @@ func TestScripts(t *testing.T) {
 			"until":    cmdUntil,
 			"signal":   cmdSignal,
 			"ends":     cmdEnds,
+			"still":    cmdStill,
 			"freeport": cmdFreePort,
 			"same":     cmdSame,
+			"files": func(ts *testscript.TestScript, neg bool, args []string) {
+				n, err := strconv.Atoi(args[1])
+				ts.Check(err)
+				for i := range n {
+					name := ts.MkAbs(fmt.Sprintf("%s/d%d/f%d", args[0], i%10, i))
+					ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+					ts.Check(os.WriteFile(name, nil, 0o644))
+				}
+			},
 			"dir": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Check(os.MkdirAll(ts.MkAbs(unescape(ts, args[0])), 0o755))
 			},

@@ -20,6 +20,7 @@ func slow() hydra.Application {
 	type settings struct {
 		Gate  string        `json:"gate"`
 		Delay time.Duration `json:"delay"`
+		Say   bool          `json:"say"`
 	}
 	type counts struct {
 		Seen  stats.Counter       `json:"seen"`
@@ -30,14 +31,27 @@ func slow() hydra.Application {
 		Flags: func(f *pflag.FlagSet, s *settings) {
 			f.StringVar(&s.Gate, "gate", "", "wait in each file until `FILE` is there")
 			f.DurationVar(&s.Delay, "delay", 0, "take `TIME` for each file")
+			f.BoolVar(&s.Say, "say", false, "name each file")
+		},
+		Prepare: func(s *settings) error {
+			if s.Delay < 0 {
+				return errors.New("--delay can not be negative")
+			}
+			return nil
+		},
+		Change: func(before, after settings) error {
+			if before.Gate != after.Gate {
+				return errors.New("the gate stays where it is")
+			}
+			return nil
 		},
 		NewHandler: func(_ context.Context, w *hydra.Worker[settings, counts]) (walk.Handler, error) {
-			c := w.Settings
 			return fileFunc(func(ctx context.Context, e *walk.Entry) error {
+				c := w.Settings
 				if !e.Type().IsRegular() {
 					return walk.SkipFile
 				}
-				if c.Gate != "" {
+				if c.Gate != "" || c.Say {
 					fmt.Fprintln(os.Stderr, "in hand:", e.Name())
 				}
 				for pause := c.Delay; c.Gate != "" || pause > 0; pause = 5 * time.Millisecond {
