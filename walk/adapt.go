@@ -126,6 +126,7 @@ func (p *pool) adapt(procs *procs) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	at, used, ops := time.Now(), usage(), p.ops()
+	holds := p.holds.Load()
 	var queue delays
 	queue.begin()
 	for {
@@ -140,8 +141,11 @@ func (p *pool) adapt(procs *procs) {
 		nowAt, nowUsed, nowOps := time.Now(), usage(), p.ops()
 		attention := p.attention.Load()
 		idle := int(attention & idleMask)
-		if p.share != nil && idle >= int(p.limit.Load()) || attention&pausing != 0 {
-			// It waits for work or rests, which says nothing of the file system.
+		heldBefore := holds
+		holds = p.holds.Load()
+		isHeld := p.held.Load() > 0 || holds != heldBefore
+		if p.share != nil && idle >= int(p.limit.Load()) || attention&pausing != 0 || isHeld {
+			// It waits for work, rests or is throttled, which says nothing of the file system.
 			a.set(a.n, settle)
 			at, used, ops = nowAt, nowUsed, nowOps
 			continue

@@ -227,6 +227,7 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 		return
 	}
 	w.enterCall(callStat, d)
+	w.fsCall()
 	dev, ino, err := d.handle.Identity()
 	w.leaveCall()
 	if err == nil && it.Inode != 0 && ino != 0 && ino != it.Inode {
@@ -377,6 +378,7 @@ func (w *worker) identifyOnce(d *Dir) error {
 	for _, a := range slices.Backward(chain) {
 		w.called()
 		w.enterCall(callOpen, a)
+		w.fsCall()
 		var h rawdir.Dir
 		var err error
 		if at == nil {
@@ -386,6 +388,7 @@ func (w *worker) identifyOnce(d *Dir) error {
 			at.Close()
 		}
 		if err == nil && !a.isIdentified() {
+			w.fsCall()
 			var id identity
 			if id.dev, id.ino, err = h.Identity(); err != nil {
 				h.Close()

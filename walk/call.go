@@ -107,6 +107,7 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 func (w *worker) openParent(d *Dir) (rawdir.Dir, error) {
 	w.enterCall(callOpen, d)
 	defer w.leaveCall()
+	w.fsCall()
 	return w.p.parent(d.name.String())
 }
 

@@ -39,7 +39,9 @@ func (w *worker) read(ctx context.Context, d *Dir) {
 			break
 		}
 		w.called()
+		begun := w.timed()
 		n, err := d.handle.Read(w.buf)
+		w.took(begun)
 		if err != nil {
 			w.readFailed(ctx, d, err)
 		}
@@ -93,16 +95,14 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 	e.w, e.dir, e.stat = w, d, &w.stat
 	w.refused = false
 	for len(chunk) > 0 {
-		if w.p.attention.Load() != 0 {
+		if w.due || w.p.attention.Load() != 0 {
 			if w.p.stopping() {
 				w.abandon(d, chunk)
 				break
 			}
 			if w.isHeld() || w.isCalled() || w.cutIsDue() {
-				w.tally(d, files, other)
-				files, other = 0, 0
-				w.queueSubs(d)
-				if !w.midway(ctx, d, chunk) {
+				var goOn bool
+				if files, other, goOn = w.midway(ctx, d, chunk, files, other); !goOn {
 					w.abandon(d, chunk)
 					break
 				}

@@ -144,6 +144,7 @@ func (d *Dir) Stat() (*Stat, error) {
 
 // StatInto is Stat into memory of the caller: for handlers that ask often.
 func (d *Dir) StatInto(st *Stat) error {
+	defer d.root.throttle.fsCall()()
 	if err := d.handle.Stat(rawdir.AllFields, st); err != nil {
 		return d.fail(OpStat, err)
 	}

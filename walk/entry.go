@@ -84,7 +84,9 @@ func (e *Entry) Stat() (*Stat, error) {
 	st := e.stat
 	e.w.called()
 	e.w.enterCall(callStat, e.dir)
+	begun := e.w.timed()
 	err := e.dir.handle.Lstat(e.name, e.w.p.fields, st)
+	e.w.took(begun)
 	e.w.leaveCall()
 	if err != nil {
 		return nil, e.fail(OpStat, err)
@@ -105,7 +107,9 @@ func (e *Entry) resolve() error {
 	}
 	e.w.called()
 	e.w.enterCall(callStat, e.dir)
+	begun := e.w.timed()
 	err := e.dir.handle.Lstat(e.name, e.w.p.fields, e.stat)
+	e.w.took(begun)
 	e.w.leaveCall()
 	if err != nil {
 		return err
@@ -117,6 +121,7 @@ func (e *Entry) resolve() error {
 // Open opens the entry for reading. A symbolic link is not followed, and a fifo
 // does not block. On the operating system's files it is an [*os.File].
 func (e *Entry) Open() (fs.File, error) {
+	e.w.fsCall()
 	f, err := e.dir.handle.Open(e.name)
 	if err != nil {
 		return nil, e.fail(OpOpen, err)
@@ -126,6 +131,7 @@ func (e *Entry) Open() (fs.File, error) {
 
 // Readlink reads the target of a symbolic link, which may be any bytes.
 func (e *Entry) Readlink() (string, error) {
+	e.w.fsCall()
 	target, err := e.dir.handle.Readlink(e.name)
 	if err != nil {
 		return "", e.fail(OpReadlink, err)
@@ -135,6 +141,7 @@ func (e *Entry) Readlink() (string, error) {
 
 // Remove removes the entry itself, unless it is a directory.
 func (e *Entry) Remove() error {
+	e.w.fsCall()
 	if err := e.dir.handle.Remove(e.name); err != nil {
 		return e.fail(OpRemove, err)
 	}

@@ -2,6 +2,8 @@ package walk
 
 import (
 	"context"
+	"slices"
+	"time"
 )
 
 // A worker looks up from its work at gates: between tasks, between two entries of a
@@ -10,7 +12,7 @@ import (
 //
 //	        ┌──────────────── woken ───────────────┐
 //	        ▼                                      │
-//	gate: stopping? ─► Between? ─► a cut? ─► paused: rest
+//	gate: stopping? ─► Between? ─► a cut? ─► paused, or the throttle: rest
 //	        │                                │
 //	        ▼ what is at hand remains        ▼ go on
 //
@@ -93,8 +95,10 @@ func (w *worker) between() {
 	s.mu.Unlock()
 }
 
-// isHeld tells whether the worker has to rest.
-func (w *worker) isHeld() bool { return w.p.attention.Load()&pausing != 0 }
+// isHeld tells whether the worker has to rest, or may have to wait for the throttle.
+func (w *worker) isHeld() bool { return w.due || w.isPaused() }
+
+func (w *worker) isPaused() bool { return w.p.attention.Load()&pausing != 0 }
 
 // mayCall is the gate before a call of the handler. atHand is what a cut notes that
 // is made there. False: the walk is ending, and the call must not be made. A walk
@@ -103,17 +107,28 @@ func (w *worker) mayCall(ctx context.Context, atHand func() task) bool {
 	return w.p.attention.Load()&(pausing|calling) == 0 || w.gate(ctx, atHand)
 }
 
-// midway is the gate between two entries; chunk is what is left. What was handled
-// before is counted and queued.
-func (w *worker) midway(ctx context.Context, d *Dir, chunk []byte) bool {
-	atHand := func() task { return w.rest(d, chunk) }
+// midway is the gate between two entries; chunk is what is left, and so many files
+// and others were handled. It returns how many of these it has not counted.
+func (w *worker) midway(ctx context.Context, d *Dir, chunk []byte, files, other int64) (_, _ int64, goOn bool) {
+	count := func() {
+		w.tally(d, files, other)
+		files, other = 0, 0
+		w.queueSubs(d)
+	}
+	atHand := func() task {
+		count()
+		return w.rest(d, chunk)
+	}
+	if w.isPaused() {
+		count() // it is shown while it rests
+	}
 	if !w.gate(ctx, atHand) {
-		return false
+		return files, other, false
 	}
 	if w.cutIsDue() {
 		w.cut(ctx, atHand())
 	}
-	return true
+	return files, other, true
 }
 
 // gate does what is asked of the worker and rests as long as it has to. False: the
@@ -125,29 +140,75 @@ func (w *worker) gate(ctx context.Context, atHand func() task) bool {
 			return false
 		case w.isCalled():
 			w.between()
+			continue
 		case !w.isHeld():
 			return true
+		}
+		paused := w.isPaused()
+		var wait time.Duration
+		var changed <-chan struct{}
+		if !paused {
+			if wait, changed = w.payUp(); wait == 0 {
+				return true
+			}
+		}
+		switch {
 		case w.behind() && atHand != nil:
 			w.cut(ctx, atHand())
 		case w.behind():
 			w.cut(ctx)
 		default:
 			w.share()
-			w.p.rest(w)
+			if paused {
+				w.p.rest(w, nil, nil)
+			} else {
+				w.p.hold(w, wait, changed)
+			}
 		}
 	}
 }
 
-// rest makes a worker wait until something is asked of it, or it may go on.
-func (p *pool) rest(w *worker) {
+// hold makes a worker wait for the throttle.
+func (p *pool) hold(w *worker, wait time.Duration, changed <-chan struct{}) {
+	if w.timer == nil {
+		w.timer = time.NewTimer(wait)
+	} else {
+		w.timer.Reset(wait)
+	}
+	p.holds.Add(1)
+	p.held.Add(1)
+	w.throttle.holds(1)
+	p.rest(w, w.timer.C, changed)
+	w.throttle.holds(-1)
+	p.held.Add(-1)
+	w.timer.Stop()
+}
+
+// rest makes a worker wait until something is asked of it, or it may go on: if that
+// is for a pause, when it ends, else when enough was waited or changed is closed.
+func (p *pool) rest(w *worker, enough <-chan time.Time, changed <-chan struct{}) {
 	p.mu.Lock()
-	if p.over || w.behind() || w.isCalled() || !w.isHeld() {
+	if p.over || w.behind() || w.isCalled() || w.isPaused() == (enough != nil) {
 		p.mu.Unlock()
 		return
 	}
 	p.resting = append(p.resting, w)
 	p.mu.Unlock()
-	<-w.wake
+	select {
+	case <-w.wake:
+		return
+	case <-enough:
+	case <-changed:
+	}
+	p.mu.Lock()
+	i := slices.Index(p.resting, w)
+	if i >= 0 {
+		p.resting = slices.Delete(p.resting, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 {
+		<-w.wake
+	}
 }
 
 // wakeResting wakes those that rest, so that they see whether they still have to.

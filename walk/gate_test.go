@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,10 +76,10 @@ func forest() fstest.MapFS {
 		for _, p := range []string{fmt.Sprintf("d%d/sub/f", i), fmt.Sprintf("d%d/f", i)} {
 			m[p] = &fstest.MapFile{}
 		}
-		m[fmt.Sprintf("d%d", i)] = &fstest.MapFile{Mode: 0o755 | 1<<31}
-		m[fmt.Sprintf("d%d/sub", i)] = &fstest.MapFile{Mode: 0o755 | 1<<31}
+		m[fmt.Sprintf("d%d", i)] = &fstest.MapFile{Mode: 0o755 | fs.ModeDir}
+		m[fmt.Sprintf("d%d/sub", i)] = &fstest.MapFile{Mode: 0o755 | fs.ModeDir}
 	}
-	m["large"] = &fstest.MapFile{Mode: 0o755 | 1<<31}
+	m["large"] = &fstest.MapFile{Mode: 0o755 | fs.ModeDir}
 	for p, f := range chunky(60) {
 		m["large/"+p] = f
 	}
@@ -93,7 +94,7 @@ func shapes(t *testing.T, do func(t *testing.T, tree fstest.MapFS, workers int, 
 				t.Run(fmt.Sprint(workers, " workers, filter=", filter, ", huge=", most == 1), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						c, tree := &tally{}, forest()
-						o := ShareOptions{Options: Options{FS: tree}}
+						o := ShareOptions{Options: Options{FS: sluggish{tree}}}
 						o.tune = func(s *Shared) { s.chunk, s.mostChunks = leastRoom, most }
 						o.NewHandler = func(int) (Handler, error) {
 							if filter {
@@ -109,10 +110,29 @@ func shapes(t *testing.T, do func(t *testing.T, tree fstest.MapFS, workers int, 
 	}
 }
 
-// rests checks that no call is begun for an hour, after those that run have ended.
+// sluggish takes a millisecond to open a file and for each read of a directory.
+type sluggish struct{ fstest.MapFS }
+
+func (s sluggish) Open(name string) (fs.File, error) {
+	time.Sleep(time.Millisecond)
+	f, err := s.MapFS.Open(name)
+	if d, ok := f.(fs.ReadDirFile); ok {
+		return sluggishDir{d}, err
+	}
+	return f, err
+}
+
+type sluggishDir struct{ fs.ReadDirFile }
+
+func (d sluggishDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	time.Sleep(time.Millisecond)
+	return d.ReadDirFile.ReadDir(n)
+}
+
+// rests checks that no call is begun for an hour, in a pause that began in the midst
+// of a millisecond: all that goes on then is a call or waits for the file system.
 func (c *tally) rests(t *testing.T) {
 	t.Helper()
-	time.Sleep(2 * time.Millisecond)
 	n := c.begun.Load()
 	time.Sleep(time.Hour)
 	if more := c.begun.Load() - n; more > 0 {
@@ -158,7 +178,7 @@ func TestNoCallBeginsInAPauseAndCutsAreExact(t *testing.T) {
 		s := alone(t, nil, workers, o)
 		s.AddRoots(false)
 		for pauses := 0; s.Load().Pending > 0; pauses++ {
-			time.Sleep(time.Duration(3+pauses%4) * time.Millisecond)
+			time.Sleep(time.Duration(1+pauses%4)*time.Millisecond + time.Millisecond/2)
 			s.Pause(true)
 			c.rests(t)
 			if l := s.Load(); !l.Paused || l.Err != nil {
@@ -193,11 +213,11 @@ func TestNoCallBeginsInAPauseAndCutsAreExact(t *testing.T) {
 }
 
 func TestWhatWasInHandRemainsWhenAPausedWalkIsStopped(t *testing.T) {
-	for _, after := range []time.Duration{0, 1, 2, 5, 9, 14, 17, 20, 23} {
+	for _, after := range []time.Duration{0, 1, 2, 3, 5, 9, 14, 17, 20, 23, 40} {
 		shapes(t, func(t *testing.T, tree fstest.MapFS, workers int, c *tally, o ShareOptions) {
 			s := alone(t, nil, workers, o)
 			s.AddRoots(false)
-			time.Sleep(after * 1100 * time.Microsecond)
+			time.Sleep(after*time.Millisecond + time.Millisecond/2)
 			s.Pause(true)
 			c.rests(t)
 			n := c.begun.Load()
@@ -219,7 +239,7 @@ func TestAPausedWalkThatIsCutAndGivenAwayLosesNothing(t *testing.T) {
 	shapes(t, func(t *testing.T, tree fstest.MapFS, workers int, c *tally, o ShareOptions) {
 		s := alone(t, nil, workers, o)
 		s.AddRoots(false)
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20*time.Millisecond + time.Millisecond/2)
 		s.Pause(true)
 		c.rests(t)
 		bags := s.Take(1, 100, 1<<20)
@@ -251,11 +271,12 @@ func TestAPausedWalkThatIsCutAndGivenAwayLosesNothing(t *testing.T) {
 func TestARootThatIsAFileWaitsForTheEndOfAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &tally{}
-		o := ShareOptions{Options: Options{FS: files(1)}, Roots: []string{"f000"}}
+		o := ShareOptions{Options: Options{FS: sluggish{files(1)}}, Roots: []string{"f000"}}
 		o.NewHandler = func(int) (Handler, error) { return c, nil }
 		s := alone(t, nil, 1, o)
-		s.Pause(true)
 		s.AddRoots(false)
+		time.Sleep(time.Millisecond / 2) // it is being opened
+		s.Pause(true)
 		c.rests(t)
 		if cut, err := s.Cut(t.Context(), nil); err != nil || len(cut.Items) != 1 || !cut.Items[0].File {
 			t.Errorf("%+v, %v", cut, err)
@@ -275,7 +296,7 @@ func TestWhoRestsIsNoStall(t *testing.T) {
 		o.NewHandler = func(int) (Handler, error) { return c, nil }
 		s := alone(t, nil, 2, o)
 		s.AddRoots(false)
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10*time.Millisecond + time.Millisecond/2)
 		s.Pause(true)
 		c.rests(t)
 		if stalls := s.Stalled(); len(stalls) > 0 {

@@ -211,6 +211,7 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 	again := func() (rawdir.Dir, error) {
 		w.enterCall(callReaddir, d)
 		defer w.leaveCall()
+		w.fsCall()
 		return d.handle.Again()
 	}
 	h, err := again()

@@ -105,6 +105,7 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 
 func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 	w.called()
+	w.fsCall()
 	w.enterCall(callOpen, d)
 	defer w.leaveCall()
 	switch {
@@ -117,7 +118,7 @@ func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 		defer d.parent.release(w.p)
 		return d.parent.handle.OpenDir(d.name)
 	}
-	at, err := w.reopened.get(w.p, d.parent)
+	at, err := w.reopened.get(w, d.parent)
 	if err != nil {
 		return nil, false, err
 	}
@@ -160,6 +161,7 @@ func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 		return admitted, nil
 	}
 	w.called()
+	w.fsCall()
 	var err error
 	w.enterCall(callStat, d)
 	d.dev, d.ino, err = d.handle.Identity()
@@ -201,10 +203,11 @@ func (d *Dir) inode() uint64 {
 func (w *worker) same(a, d *Dir) bool {
 	dev, ino := a.dev, a.ino
 	if ino == 0 {
-		h, err := w.reopened.get(w.p, a)
+		h, err := w.reopened.get(w, a)
 		if err != nil {
 			return false
 		}
+		w.fsCall()
 		if dev, ino, err = h.Identity(); err != nil {
 			return false
 		}
@@ -328,7 +331,8 @@ type reopened struct {
 }
 
 // get opens d by way of its nearest ancestor that is open, or by its root.
-func (o *reopened) get(p *pool, d *Dir) (rawdir.Dir, error) {
+func (o *reopened) get(w *worker, d *Dir) (rawdir.Dir, error) {
+	p := w.p
 	if o.dir == d {
 		return o.handle, nil
 	}
@@ -341,6 +345,7 @@ func (o *reopened) get(p *pool, d *Dir) (rawdir.Dir, error) {
 	}
 	var at rawdir.Dir // nil, or the one that was opened last
 	for _, b := range slices.Backward(below) {
+		w.fsCall()
 		var h rawdir.Dir
 		var err error
 		switch {
@@ -359,6 +364,7 @@ func (o *reopened) get(p *pool, d *Dir) (rawdir.Dir, error) {
 		at = h
 	}
 	if d.ino != 0 {
+		w.fsCall()
 		dev, ino, err := at.Identity()
 		if err == nil && (dev != d.dev || ino != d.ino) {
 			err = fs.ErrNotExist // another directory has its name now

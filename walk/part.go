@@ -68,6 +68,7 @@ func (w *worker) track(d *Dir) *whole {
 	if r.whole == nil {
 		wh := &whole{d: d, inode: d.ino, sum: &DirSum{}}
 		if wh.inode == 0 {
+			w.fsCall()
 			if _, ino, err := d.handle.Identity(); err == nil {
 				wh.inode = ino
 			}
@@ -317,7 +318,7 @@ func (w *worker) readShared(ctx context.Context, d *Dir) {
 // is left, and waits as long as the walk is paused. False: the walk is stopping.
 func (w *worker) mayGoOn(ctx context.Context, d *Dir, x *piece) bool {
 	t := task{dir: d, x: &piece{of: x.of, ranged: true, r: x.r}}
-	if w.p.stopping() || !w.mayCall(ctx, func() task { return t }) {
+	if w.p.stopping() || w.due && !w.gate(ctx, func() task { return t }) || !w.mayCall(ctx, func() task { return t }) {
 		d.reading.abandoned.Store(true)
 		w.leave(t)
 		return false
@@ -337,7 +338,9 @@ func (w *worker) fill(ctx context.Context, d *Dir, h rawdir.Dir, buf []byte) (n 
 	for len(buf)-n >= leastRoom {
 		w.called()
 		w.enterCall(callReaddir, d)
+		begun := w.timed()
 		m, err := h.Read(buf[n:])
+		w.took(begun)
 		w.leaveCall()
 		if err != nil {
 			w.readFailed(ctx, d, err)

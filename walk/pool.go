@@ -34,7 +34,10 @@ type pool struct {
 	attention atomic.Int32
 
 	mostWorkers int
-	share       *Shared // nil: nobody else walks these trees
+	throttle    *Throttle
+	held        atomic.Int32 // workers that wait for the throttle
+	holds       atomic.Int64 // how often one has begun to
+	share       *Shared      // nil: nobody else walks these trees
 
 	fds     atomic.Int64 // open directories
 	maxFDs  atomic.Int64 // beyond it, none is kept open for its subdirectories
@@ -69,6 +72,7 @@ func newPool(o *Options) *pool {
 		maxDepth: o.MaxDepth,
 		oneFS:    o.OneFileSystem,
 		log:      o.Logger,
+		throttle: o.Throttle,
 		ended:    make(chan struct{}),
 		unfixed:  make(chan struct{}, 1),
 	}
@@ -85,6 +89,10 @@ func newPool(o *Options) *pool {
 	}
 	p.setLimits(openFiles())
 	return p
+}
+
+func (p *pool) newWorker(id int) *worker {
+	return &worker{p: p, id: id, wake: make(chan struct{}, 1), throttle: p.throttle}
 }
 
 // trees is Trees with limits that are set.
@@ -282,7 +290,7 @@ func (p *pool) queueBound() int {
 func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler func(int) (Handler, error), m *Monitor) Totals {
 	var wg sync.WaitGroup
 	p.start = func(id int) {
-		w := &worker{p: p, id: id, wake: make(chan struct{}, 1)}
+		w := p.newWorker(id)
 		p.workers[id].Store(w)
 		p.started.Store(int32(id + 1))
 		wg.Go(func() { w.run(ctx, newHandler) })
@@ -303,7 +311,7 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 	defer m.end()
 
 	// The first worker gets all roots; the others steal theirs.
-	first := &worker{p: p, wake: make(chan struct{}, 1)}
+	first := p.newWorker(0)
 	slices.Reverse(roots)
 	first.q.push(roots...)
 	p.workers[0].Store(first)

@@ -12,13 +12,14 @@ import (
 
 // root is one of the trees of a walk.
 type root struct {
-	path   string // as it was given, but cleaned
-	real   string // where it is: absolute, without symbolic links as far as can be told
-	paths  *paths // how it is written
-	follow bool   // it may be a symbolic link
-	slash  bool   // it was given with a slash behind it: it has to be a directory
-	dir    *Dir
-	number int // among those that were given
+	path     string // as it was given, but cleaned
+	real     string // where it is: absolute, without symbolic links as far as can be told
+	paths    *paths // how it is written
+	follow   bool   // it may be a symbolic link
+	slash    bool   // it was given with a slash behind it: it has to be a directory
+	dir      *Dir
+	throttle *Throttle // of the walk
+	number   int       // among those that were given
 
 	// In a shared walk:
 	mu sync.Mutex // guards id, and the identities of what leads to added items
@@ -74,7 +75,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 }
 
 func (p *pool) newRoot(number int, given string, o *Options) *root {
-	r := &root{number: number, path: given, paths: p.paths, follow: o.FollowRoots}
+	r := &root{number: number, path: given, paths: p.paths, throttle: p.throttle, follow: o.FollowRoots}
 	if given != "" { // that is no path: to open it is an error
 		r.path = p.paths.clean(given)
 		r.slash = len(given) > 1 && p.paths.isSeparator(given[len(given)-1])

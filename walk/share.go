@@ -139,7 +139,7 @@ func NewShared(ctx context.Context, o *ShareOptions) (*Shared, error) {
 	}
 	s.held.of = s.budget
 	s.p.share = s
-	s.taker = &worker{p: s.p, id: -1}
+	s.taker = s.p.newWorker(-1)
 	s.taker.call.on = o.Stall > 0
 	s.epoch.Store(1)
 	s.feed.epoch = 1
@@ -179,7 +179,7 @@ func (s *Shared) start(ctx context.Context) {
 	p := s.p
 	var wg sync.WaitGroup
 	p.start = func(id int) {
-		w := &worker{p: p, id: id, wake: make(chan struct{}, 1)}
+		w := p.newWorker(id)
 		p.workers[id].Store(w)
 		p.started.Store(int32(id + 1))
 		wg.Go(func() { w.run(ctx, s.o.NewHandler) })

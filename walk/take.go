@@ -45,6 +45,7 @@ func (s *Shared) take(bags, mostItems, mostBytes int, cut uint64) [][]Item {
 	}
 	t := taker{s: s, bags: make([]bag, bags), mostItems: mostItems, mostBytes: mostBytes}
 	t.w = s.taker
+	defer t.w.tell()
 	defer t.w.reopened.close(s.p)
 	tasks := s.oldest(bags, bags*mostItems, cut)
 	for i, task := range tasks {
@@ -346,6 +347,7 @@ func (w *worker) inodeOf(d *Dir) uint64 {
 		}
 		defer h.Close()
 	}
+	w.fsCall()
 	_, ino, err := h.Identity()
 	if err != nil {
 		return 0

@@ -113,6 +113,8 @@ type Options struct {
 	FS fs.FS
 	// Monitor, when set, shows the walk's counters while it runs.
 	Monitor *Monitor
+	// Throttle, when set, limits and measures the calls to the file system.
+	Throttle *Throttle
 	// Logger gets what helps to understand a walk. nil discards it.
 	Logger *slog.Logger
 }

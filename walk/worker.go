@@ -47,6 +47,12 @@ type worker struct {
 	call    callMark
 	told    uint64 // of Shared.asked: what it has called Between for
 
+	throttle *Throttle // nil: there is none
+	meter    meter
+	paidUpTo float64     // see Throttle
+	due      bool        // it has to pay, or waits for what it paid
+	timer    *time.Timer // for waiting
+
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
 	subs      []subdir  // subdirectories in the chunk at hand
@@ -194,6 +200,7 @@ func (w *worker) share() {
 	w.sharedMu.Lock()
 	w.shared = w.c
 	w.sharedMu.Unlock()
+	w.tell()
 	w.show()
 	w.shareAt = w.ops + shareEvery
 }
