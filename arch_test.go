@@ -58,6 +58,7 @@ var layers = []layer{
 	{"internal/bus/*", "internal/bus", "github.com/nats-io/nats.go github.com/klauspost/compress"},
 	{"internal/natsd", "", anything},
 
+	{"internal/pace", "", ""},
 	{"internal/rawdir", "", "golang.org/x/sys"},
 	{"internal/report", "", anything},
 	{"internal/owner", "", "golang.org/x/sys"},

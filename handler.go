@@ -7,17 +7,27 @@ import (
 )
 
 // observed is the handler that the walk sees in place of the application's: it
-// collects errors. File is the application's own.
+// collects errors, and snapshots that are left out. File is the application's own.
 type observed struct {
 	walk.Handler
 	user   walk.ErrorHandler // nil if the application's handler is none
 	errors *errorLog
+
+	snapshotUser walk.SnapshotHandler // nil if the application's handler is none
+	snapshots    *snapshotLog
 }
 
 func (h *observed) Error(ctx context.Context, err *walk.Error) {
 	h.errors.add(err)
 	if h.user != nil {
 		h.user.Error(ctx, err)
+	}
+}
+
+func (h *observed) Snapshot(ctx context.Context, d *walk.Dir) {
+	h.snapshots.add(d.Path())
+	if h.snapshotUser != nil {
+		h.snapshotUser.Snapshot(ctx, d)
 	}
 }
 
@@ -47,9 +57,10 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errors *errorLog, rs *rules) walk.Handler {
-	base := &observed{Handler: h, errors: errors}
+func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules) walk.Handler {
+	base := &observed{Handler: h, errors: errors, snapshots: snapshots}
 	base.user, _ = h.(walk.ErrorHandler)
+	base.snapshotUser, _ = h.(walk.SnapshotHandler)
 	dirs, hasDirs := h.(walk.DirHandler)
 	user, hasFilter := h.(walk.Filterer)
 	if rs == nil && !hasFilter {

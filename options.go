@@ -17,6 +17,10 @@ type Options struct {
 	// MaxDepth, when positive, is the depth at which directories are not
 	// entered any more. A root has depth 0.
 	MaxDepth int
+	// Snapshots enters the snapshots that storage shows below the roots, as
+	// .snapshot, ~snapshot and .zfs. Without it they are left out, counted and
+	// named; directories of such a name that plainly are none are walked.
+	Snapshots bool
 	// Rules leave out entries. The last rule that matches decides; an entry
 	// that none matches is walked. Roots are never left out.
 	Rules []Rule

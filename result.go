@@ -57,6 +57,10 @@ type Outcome struct {
 	// ErrorCounts counts all errors by operation.
 	ErrorCounts map[string]int64
 
+	// Snapshots are the 100 smallest paths of those that were left out;
+	// Walked.SnapshotDirs counts all.
+	Snapshots []string
+
 	// Settings are those that the application ran with, as JSON: those that held
 	// last, if some were changed meanwhile.
 	Settings json.RawMessage
@@ -143,11 +147,13 @@ type resultJSON struct {
 	ExpectedDirs  int64            `json:"expected_dirs"`
 	ProcessedDirs int64            `json:"processed_dirs"`
 	FilteredDirs  int64            `json:"filtered_dirs"`
+	SnapshotDirs  int64            `json:"snapshot_dirs"`
 	FailedDirs    int64            `json:"failed_dirs"`
 	VanishedDirs  int64            `json:"vanished_dirs"`
 	VanishedFiles int64            `json:"vanished_files"`
 	Errors        []errorJSON      `json:"errors"`
 	ErrorCounts   map[string]int64 `json:"error_counts"`
+	Snapshots     []stats.Path     `json:"snapshots"`
 	Settings      json.RawMessage  `json:"settings"`
 	Changes       []Change         `json:"settings_changes,omitempty"`
 	ChangeCount   int              `json:"settings_changes_count,omitempty"`
@@ -209,17 +215,22 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		ExpectedDirs:  t.ExpectedDirs(),
 		ProcessedDirs: t.ProcessedDirs,
 		FilteredDirs:  t.FilteredDirs,
+		SnapshotDirs:  t.SnapshotDirs,
 		FailedDirs:    t.FailedDirs,
 		VanishedDirs:  t.VanishedDirs,
 		VanishedFiles: t.VanishedFiles,
 		Errors:        make([]errorJSON, 0, len(r.Errors)),
 		ErrorCounts:   r.ErrorCounts,
+		Snapshots:     make([]stats.Path, 0, len(r.Snapshots)),
 		Settings:      r.Settings,
 		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)
 	for _, e := range r.Errors {
 		doc.Errors = append(doc.Errors, errorJSON{e.Op, stats.PathOf(e.Path), e.Error, e.Count})
+	}
+	for _, path := range r.Snapshots {
+		doc.Snapshots = append(doc.Snapshots, stats.PathOf(path))
 	}
 	text, err := json.Marshal(doc)
 	if err != nil {

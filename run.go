@@ -92,6 +92,8 @@ type run[C, S any] struct {
 	rules    *rules
 	errors   *errorLog
 
+	snapshots snapshotLog
+
 	mu  sync.Mutex
 	sum *S // of what workers committed; not to be used after an error
 
@@ -109,7 +111,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	return observe(h, r.errors, r.rules), nil
+	return observe(h, r.errors, &r.snapshots, r.rules), nil
 }
 
 // commit adds a worker's statistics to the sum and resets them.
@@ -193,6 +195,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		Workers:       r.o.Workers,
 		OneFileSystem: r.o.OneFileSystem,
 		MaxDepth:      r.o.MaxDepth,
+		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
 		Fields:        r.app.Fields,
 		FS:            r.o.FS,
@@ -204,6 +207,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	out.Workers = t.Workers
 	out.Errors = r.errors.smallest
 	out.ErrorCounts = r.errors.counts
+	out.Snapshots = r.snapshots.smallest
 	out.State, out.Reason, err = judge(ctx, &t, err, r.errors)
 	if writeErr := r.errors.close(); writeErr != nil {
 		err = errors.Join(err, fmt.Errorf("the list of errors is not whole: %w", writeErr))

@@ -22,12 +22,13 @@ import (
 type jobOptions struct {
 	OneFileSystem bool     `json:"one_file_system,omitempty"`
 	MaxDepth      int      `json:"max_depth,omitempty"`
+	Snapshots     bool     `json:"snapshots,omitempty"`
 	Rules         [][]byte `json:"rules,omitempty"` // globs are bytes
 	Include       []bool   `json:"include,omitempty"`
 }
 
 func encodeOptions(o *Options) ([]byte, error) {
-	jo := jobOptions{OneFileSystem: o.OneFileSystem, MaxDepth: o.MaxDepth}
+	jo := jobOptions{OneFileSystem: o.OneFileSystem, MaxDepth: o.MaxDepth, Snapshots: o.Snapshots}
 	for _, r := range o.Rules {
 		jo.Rules = append(jo.Rules, []byte(r.Glob))
 		jo.Include = append(jo.Include, r.Include)
@@ -87,6 +88,8 @@ type counted[S any] struct {
 	stats  *S
 	errors *errorLog
 	lines  bytes.Buffer // of the list of errors
+
+	snapshots snapshotLog
 }
 
 // taskWorker is one worker of a session. Only its goroutine touches it.
@@ -97,6 +100,8 @@ type taskWorker[C, S any] struct {
 	held    *S  // what was committed since the last cut; nil: nothing
 	errors  *errorLog
 	lines   bytes.Buffer
+
+	snapshots snapshotLog
 }
 
 func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task[C, S], error) {
@@ -141,6 +146,7 @@ func (t *task[C, S]) Options() walk.Options {
 	o := walk.Options{
 		OneFileSystem: t.options.OneFileSystem,
 		MaxDepth:      t.options.MaxDepth,
+		Snapshots:     t.options.Snapshots,
 		Fields:        t.app.Fields,
 	}
 	if t.rules != nil {
@@ -179,7 +185,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
-	return observe(h, w.errors, t.rules), nil
+	return observe(h, w.errors, &w.snapshots, t.rules), nil
 }
 
 // Update implements the client's Task.
@@ -252,6 +258,10 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		w.lines.Reset()
 		w.errors.clear()
 	}
+	if len(w.snapshots.smallest) > 0 {
+		c.snapshots.absorb(&w.snapshots)
+		w.snapshots.clear()
+	}
 	return nil
 }
 
@@ -262,6 +272,8 @@ type sumOf struct {
 	Counts   map[string]int64
 	Total    int64
 	BadRoots []string // could not be opened
+
+	Snapshots []string // that were left out
 }
 
 // Sum implements the client's Task.
@@ -283,6 +295,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 			return nil, nil, fmt.Errorf("merge the statistics: %w", err)
 		}
 		c.errors.absorb(e.errors)
+		c.snapshots.absorb(&e.snapshots)
 		c.lines.Write(e.lines.Bytes())
 	}
 	t.mu.Unlock()
@@ -291,6 +304,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 			return nil, nil, fmt.Errorf("merge the statistics: %w", err)
 		}
 		t.sum.errors.absorb(c.errors)
+		t.sum.snapshots.absorb(&c.snapshots)
 		lines = c.lines.Bytes()
 	}
 	switch {
@@ -304,6 +318,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		}
 	}
 	s := c.errors.sum()
+	s.Snapshots = c.snapshots.smallest
 	if s.Stats, err = t.codec.Encode(c.stats); err != nil {
 		return nil, nil, fmt.Errorf("write the statistics: %w", err)
 	}
@@ -331,6 +346,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 		return nil, err
 	}
 	errs := newErrorLog(specRoots(spec), nil, spec.MaxErrors, func() {})
+	var snapshots snapshotLog
 	clients := map[ledger.ClientID]int{} // with the most workers
 	t := &result.Walked
 	for _, r := range l.Records() {
@@ -355,6 +371,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 				return nil, fmt.Errorf("merge the statistics: %w", err)
 			}
 			errs.take(&s)
+			snapshots.add(s.Snapshots...)
 		}
 	}
 	for _, n := range clients {
@@ -370,6 +387,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	}
 	t.Stopped = l.Verdict.State == string(Stopped)
 	result.Errors, result.ErrorCounts = errs.smallest, errs.counts
+	result.Snapshots = snapshots.smallest
 	result.Started, result.Finished = l.Started, l.Finished
 	if result.Started.IsZero() {
 		result.Started = spec.Submitted

@@ -19,6 +19,7 @@ type common struct {
 	workers       int
 	oneFileSystem bool
 	maxDepth      int
+	snapshots     bool
 	rules         ruleList
 	pathFiles     []string
 	null          bool
@@ -69,6 +70,7 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.Var(c.rules.flag(excludeFile), "exclude-from", "read globs from `FILE`, one a line; !GLOB takes back in, # begins a comment")
 	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories `N` levels below PATH; 0 enters all")
 	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
+	f.BoolVar(&c.snapshots, "snapshots", false, "enter the snapshots that storage shows as .snapshot, ~snapshot and .zfs; without this they are left out and counted")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
 	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
 
@@ -189,6 +191,7 @@ func (c *common) options() (*hydra.Options, error) {
 		Workers:       c.workers,
 		OneFileSystem: c.oneFileSystem,
 		MaxDepth:      c.maxDepth,
+		Snapshots:     c.snapshots,
 		Rules:         rules,
 		MaxErrors:     c.maxErrors,
 	}, nil

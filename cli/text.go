@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
 )
 
@@ -43,6 +44,7 @@ func writeText(w io.Writer, doc hydra.Document, colored bool, again string) erro
 			return err
 		}
 	}
+	writeSnapshots(&b, o)
 	writeRefused(&b, o, s)
 	writeShortcomings(&b, o, s)
 	if again != "" && o.State == hydra.Cancelled {
@@ -70,6 +72,24 @@ func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style, remote bool) {
 		}
 		fmt.Fprintf(b, "  %s\n", printable(p))
 	}
+}
+
+// writeSnapshots says which snapshots were left out.
+func writeSnapshots(b *bytes.Buffer, o *hydra.Outcome) {
+	n := o.Walked.SnapshotDirs
+	if n == 0 {
+		return
+	}
+	const shown = 2
+	var names []string
+	for _, path := range o.Snapshots[:min(len(o.Snapshots), shown)] {
+		names = append(names, printable(path))
+	}
+	list := strings.Join(names, ", ")
+	if more := n - int64(len(names)); more > 0 {
+		list += fmt.Sprintf(" and %s more", humanize.Comma(more))
+	}
+	fmt.Fprintf(b, "\nSnapshots left out  %s: %s (--snapshots enters)\n", humanize.Comma(n), list)
 }
 
 // writeRefused says which clients took no part, and why.

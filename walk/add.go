@@ -202,7 +202,8 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 		}
 	}
 	err := w.identify(d.parent)
-	if err == nil {
+	opening := err == nil
+	if opening {
 		_, err = w.open(d)
 	}
 	switch {
@@ -220,6 +221,10 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 		default:
 			w.c.VanishedDirs++
 		}
+		w.finished(d)
+		return
+	case opening && it.Part == nil && w.p.suspects(d) && !isTooMany(err):
+		w.leaveOutSnapshot(ctx, d)
 		w.finished(d)
 		return
 	default:

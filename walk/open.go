@@ -22,9 +22,12 @@ func (w *worker) enter(ctx context.Context, d *Dir) bool {
 	}
 	sameMount, err := w.open(d)
 	if err != nil {
-		if d.parent != nil && (errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err)) {
+		switch {
+		case d.parent != nil && (errors.Is(err, fs.ErrNotExist) || rawdir.IsNotDir(err)):
 			w.c.VanishedDirs++
-		} else {
+		case w.p.suspects(d) && !isTooMany(err):
+			w.leaveOutSnapshot(ctx, d)
+		default:
 			w.c.FailedDirs++
 			w.report(ctx, d.fail(OpOpen, err))
 		}
@@ -43,6 +46,8 @@ func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 		w.report(ctx, err.(*Error))
 	case why == another:
 		w.c.FilteredDirs++
+	case why == snapshot:
+		w.leaveOutSnapshot(ctx, d)
 	default:
 		d.reading, w.spare = w.spare, nil
 		if d.reading == nil {
@@ -144,6 +149,7 @@ type admission int
 const (
 	admitted admission = iota
 	another            // it lies on another device, or is a root itself
+	snapshot           // it has the name of one, and is not plainly none
 )
 
 // noInode is what a FUSE server lists that does not know inodes.
@@ -156,7 +162,8 @@ const noInode = 0xffffffff
 // either, has another inode than the listed one, and may be a root.
 func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	p := w.p
-	known := sameMount && !p.oneFS && p.isRoot == nil && d.retained && d.listed != 0 && d.listed != noInode
+	suspect := p.suspects(d)
+	known := sameMount && !suspect && !p.oneFS && p.isRoot == nil && d.retained && d.listed != 0 && d.listed != noInode
 	if known && !w.ancestry.contains(d.parent, d.listed) {
 		return admitted, nil
 	}
@@ -166,17 +173,26 @@ func (w *worker) admit(d *Dir, sameMount bool) (admission, error) {
 	w.enterCall(callStat, d)
 	d.dev, d.ino, err = d.handle.Identity()
 	w.leaveCall()
-	if err != nil {
+	switch {
+	case err != nil && suspect:
+		return snapshot, nil
+	case err != nil:
 		return admitted, d.fail(OpStat, err)
 	}
 	if p.share != nil && d.parent == nil {
 		d.root.know(d.dev, d.ino)
 	}
-	if d.ino == 0 || d.parent == nil {
-		return admitted, nil // no identities here; or a root, whose was compared
+	if d.parent == nil {
+		return admitted, nil // a root, whose identity was compared
 	}
-	if p.isRoot[identity{d.dev, d.ino}] {
+	if d.ino != 0 && p.isRoot[identity{d.dev, d.ino}] {
 		return another, nil
+	}
+	if suspect && w.isSnapshot(d) {
+		return snapshot, nil
+	}
+	if d.ino == 0 {
+		return admitted, nil // no identities here
 	}
 	if p.oneFS && d.dev != p.rootDevice(d) {
 		return another, nil

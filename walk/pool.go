@@ -13,14 +13,15 @@ import (
 
 // pool is a walk: its workers, and what they share.
 type pool struct {
-	opener   rawdir.Opener
-	parent   func(path string) (rawdir.Dir, error) // opens one only for what is in it
-	paths    *paths
-	fields   Fields
-	maxDepth int
-	oneFS    bool
-	isRoot   map[identity]bool // nil if there is but one root that is a directory
-	log      *slog.Logger
+	opener    rawdir.Opener
+	parent    func(path string) (rawdir.Dir, error) // opens one only for what is in it
+	paths     *paths
+	fields    Fields
+	maxDepth  int
+	oneFS     bool
+	snapshots bool              // they are entered
+	isRoot    map[identity]bool // nil if there is but one root that is a directory
+	log       *slog.Logger
 
 	// pending counts the tasks that wait or are carried out: directories from
 	// when they are found until they are left, and roots that are files. At 0
@@ -65,16 +66,17 @@ type pool struct {
 
 func newPool(o *Options) *pool {
 	p := &pool{
-		opener:   rawdir.System,
-		parent:   rawdir.SystemParent,
-		paths:    &systemPaths,
-		fields:   o.Fields,
-		maxDepth: o.MaxDepth,
-		oneFS:    o.OneFileSystem,
-		log:      o.Logger,
-		throttle: o.Throttle,
-		ended:    make(chan struct{}),
-		unfixed:  make(chan struct{}, 1),
+		opener:    rawdir.System,
+		parent:    rawdir.SystemParent,
+		paths:     &systemPaths,
+		fields:    o.Fields,
+		maxDepth:  o.MaxDepth,
+		oneFS:     o.OneFileSystem,
+		snapshots: o.Snapshots,
+		log:       o.Logger,
+		throttle:  o.Throttle,
+		ended:     make(chan struct{}),
+		unfixed:   make(chan struct{}, 1),
 	}
 	if o.FS != nil {
 		p.opener, p.paths = rawdir.FromFS(o.FS), &fsPaths

@@ -159,6 +159,9 @@ func (p *pool) comesTo(outer, inner *root) bool {
 			return false
 		}
 		var sub rawdir.Dir
+		if !p.entersNamed(h, name) {
+			return false
+		}
 		if sub, _, err = h.OpenDir(rawdir.MakeName(name)); err != nil {
 			return false
 		}
@@ -178,7 +181,7 @@ func (p *pool) comesTo(outer, inner *root) bool {
 	switch rawdir.TypeOf(st.Mode) {
 	case rawdir.Directory:
 		// It is not walked as deep from there, or may be on another file system.
-		return p.maxDepth == 0 && !p.oneFS
+		return p.maxDepth == 0 && !p.oneFS && p.entersNamed(h, names[len(names)-1])
 	case rawdir.Symlink:
 		return !inner.follow
 	}

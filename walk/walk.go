@@ -71,6 +71,14 @@ type Filterer interface {
 	Filter(ctx context.Context, d *Dir, entries []Entry) []Entry
 }
 
+// SnapshotHandler may be implemented by a [Handler] that wants to know which
+// snapshots are left out. It is called by the handler's own worker, in place of
+// EnterDir; d is valid until Snapshot returns, and must not be asked for more than
+// its names.
+type SnapshotHandler interface {
+	Snapshot(ctx context.Context, d *Dir)
+}
+
 // Flusher may be implemented by a [Handler] that holds something back.
 type Flusher interface {
 	// Flush is called before what the handler did is committed: on one machine
@@ -97,6 +105,12 @@ type Options struct {
 	// MaxDepth, when positive, is the depth at which directories are not
 	// entered any more; they count as filtered. A root has depth 0.
 	MaxDepth int
+	// Snapshots enters directories below the roots that are named as storage names
+	// its snapshots: .snapshot, ~snapshot, .zfs. Without it they count as filtered
+	// and as snapshots, unless they plainly are none: on the same device and file
+	// system as their parent, which can be written to, with a mode that lets
+	// somebody write.
+	Snapshots bool
 	// FollowRoots follows a root that is a symbolic link. Without it only one
 	// that was given with a trailing slash is followed.
 	FollowRoots bool
@@ -126,6 +140,7 @@ type Totals struct {
 	FilteredDirs  int64 // left out on purpose
 	FailedDirs    int64 // could not be opened or not be read to their end
 	VanishedDirs  int64 // gone between being listed and being opened
+	SnapshotDirs  int64 // snapshots that were left out; they are among FilteredDirs
 	QueuedDirs    int64 // not done when the walk was ended early
 
 	ProcessedFiles int64 // File returned nil
@@ -164,6 +179,7 @@ func (t *Totals) Add(c *Totals) {
 	t.FilteredDirs += c.FilteredDirs
 	t.FailedDirs += c.FailedDirs
 	t.VanishedDirs += c.VanishedDirs
+	t.SnapshotDirs += c.SnapshotDirs
 	t.ProcessedFiles += c.ProcessedFiles
 	t.SkippedFiles += c.SkippedFiles
 	t.FilteredFiles += c.FilteredFiles

@@ -21,9 +21,10 @@ type worker struct {
 	stash []task        // scratch for stealing
 
 	h  Handler
-	dh DirHandler   // nil if h is none
-	fl Filterer     // nil if h is none
-	eh ErrorHandler // nil if h is none
+	dh DirHandler      // nil if h is none
+	fl Filterer        // nil if h is none
+	eh ErrorHandler    // nil if h is none
+	sh SnapshotHandler // nil if h is none
 
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
@@ -105,6 +106,7 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 	w.dh, _ = h.(DirHandler)
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
+	w.sh, _ = h.(SnapshotHandler)
 	s := w.p.share
 	if s != nil {
 		s.join(w)

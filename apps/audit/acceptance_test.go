@@ -143,8 +143,8 @@ func checkJSON(t *testing.T, w *truth, text []byte, workers int) {
 	outer, err := json.Marshal(object{
 		"schema": "hydra.audit/1", "app": "audit", "state": "complete", "complete": true, "clients": 1, "workers": doc["workers"],
 		"job": doc["job"], "started": doc["started"], "finished": doc["finished"], "wall_seconds": doc["wall_seconds"], "stats": doc["stats"],
-		"expected_dirs": len(w.dirs), "processed_dirs": len(w.dirs), "filtered_dirs": 0, "failed_dirs": 0, "vanished_dirs": 0, "vanished_files": 0,
-		"errors": []any{}, "error_counts": object{"open": 0, "stat": 0, "handle": 0}, "paths": doc["paths"], "settings": settings,
+		"expected_dirs": len(w.dirs), "processed_dirs": len(w.dirs), "filtered_dirs": 0, "snapshot_dirs": 0, "failed_dirs": 0, "vanished_dirs": 0, "vanished_files": 0,
+		"errors": []any{}, "snapshots": []any{}, "error_counts": object{"open": 0, "stat": 0, "handle": 0}, "paths": doc["paths"], "settings": settings,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -107,6 +107,7 @@ func (v *view) summary() report.Table {
 	add("Most subdirectories", int64(s.MaxWidth), "in one directory")
 	add("Most files", int64(s.MaxFiles), "in one directory")
 	add("Left out directories", t.FilteredDirs, "on purpose")
+	add("Snapshots left out", t.SnapshotDirs, "of these: .snapshot, ~snapshot or .zfs, see --snapshots")
 	add("Left out files", t.FilteredFiles, "on purpose")
 	add("Vanished directories", t.VanishedDirs, "removed while the audit ran")
 	add("Vanished files", t.VanishedFiles, "removed while the audit ran")

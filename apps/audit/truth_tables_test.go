@@ -279,7 +279,7 @@ func (w *truth) summaryRows() [][]any {
 		{"Sparse files", w.useOf(isSparse).count}, {"Average file size", whole(n["average_file_size"])}, {"Average size in blocks", whole(n["average_file_size_block"])}, {"Median file size", median},
 		{"Deepest directory", of("max_dir_depth")}, {"Average depth", n["average_directory_depth"]}, {"Average width", n["average_directory_width"]},
 		{"Most subdirectories", of("max_dir_width")}, {"Most files", of("max_files_in_dir")},
-		{"Left out directories", int64(0)}, {"Left out files", int64(0)}, {"Vanished directories", int64(0)}, {"Vanished files", int64(0)}, {"Failed directories", int64(0)}, {"Failed files", int64(0)},
+		{"Left out directories", int64(0)}, {"Snapshots left out", int64(0)}, {"Left out files", int64(0)}, {"Vanished directories", int64(0)}, {"Vanished files", int64(0)}, {"Failed directories", int64(0)}, {"Failed files", int64(0)},
 	}...)
 	for i := range rows {
 		rows[i] = append(rows[i], anything{})

@@ -106,6 +106,17 @@ func (d *rootDir) Identity() (dev, ino uint64, err error) {
 	return st.Dev, st.Ino, err
 }
 
+func (d *rootDir) Traits(t *Traits) error {
+	var st Stat
+	if err := d.Stat(AllFields, &st); err != nil {
+		return err
+	}
+	*t = Traits{Dev: st.Dev, Mode: st.Mode}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return addTraits(d.dir.(*os.File), &st, t)
+}
+
 func (d *rootDir) Lstat(name Name, _ Fields, st *Stat) error {
 	fi, err := d.root.Lstat(name.String())
 	if err != nil {
@@ -217,6 +228,16 @@ func (d *fsDir) Identity() (dev, ino uint64, err error) {
 	var st Stat
 	err = d.Stat(FieldIno, &st)
 	return st.Dev, st.Ino, err
+}
+
+// Traits knows no file system: device, if there is one, and mode have to do.
+func (d *fsDir) Traits(t *Traits) error {
+	var st Stat
+	if err := d.Stat(AllFields, &st); err != nil {
+		return err
+	}
+	*t = Traits{Dev: st.Dev, Mode: st.Mode}
+	return nil
 }
 
 func (d *fsDir) Lstat(name Name, _ Fields, st *Stat) error {

@@ -51,6 +51,8 @@ type Dir interface {
 	Stat(want Fields, st *Stat) error
 	// Identity tells the directory from all others; inode 0 if it can not.
 	Identity() (dev, ino uint64, err error)
+	// Traits tells of the directory what a snapshot would be known by.
+	Traits(t *Traits) error
 	// Open opens an entry for reading; links are not followed, fifos do not block.
 	Open(name Name) (fs.File, error)
 	Readlink(name Name) (string, error)
