@@ -45,10 +45,10 @@ func (w *worker) isSnapshot(d *Dir) bool {
 		defer d.parent.release(w.p)
 		return !arePlain(d.handle, d.parent.handle)
 	}
-	parent, err := w.reopened.get(w.p, d.parent)
+	parent, err := w.reopened.get(w, d.parent)
 	if isTooMany(err) {
 		w.makeRoom(err)
-		parent, err = w.reopened.get(w.p, d.parent)
+		parent, err = w.reopened.get(w, d.parent)
 	}
 	return err != nil || !arePlain(d.handle, parent)
 }
