@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/ledger"
@@ -75,8 +76,28 @@ func (s *session) follow(c *ledger.Control) error {
 		}
 		s.walk.Interject()
 	}
+	s.throttle.Measure(now.Latency > 0)
 	s.walk.Pause(s.pauses())
 	return nil
+}
+
+// setRate sets how often the session may ask the file system.
+func (s *session) setRate(rate float64) {
+	if s.owned.rate = rate; rate == wire.NoLimit {
+		rate = 0
+	}
+	s.throttle.SetRate(rate)
+}
+
+// used is what the session asked of the file system, a while ago at most.
+func (s *session) used() wire.Usage {
+	w := &s.owned
+	if time.Since(w.usedAt) >= beatEvery {
+		u := s.throttle.Sample()
+		w.usedAt = time.Now()
+		w.usage = wire.Usage{N: w.usage.N + 1, Ops: u.Ops, Timed: u.Timed, Took: u.Took, Held: u.Held, Elapsed: u.Elapsed}
+	}
+	return w.usage
 }
 
 // want notes how many workers there should be. The client goes by it soon.

@@ -49,11 +49,12 @@ type session struct {
 		sync.Mutex
 		pulse wire.Pulse
 	}
-	credit  float64      // of workers, see shares
-	workers atomic.Int32 // that may work, adaptive: the walk decides
-	wanted  atomic.Int32 // by a user, or ledger.Adapt; 0: shares decides
-	prio    atomic.Int32 // of the job
-	lost    error        // why it ended, if it was not in good order; set before ended
+	throttle walk.Throttle
+	credit   float64      // of workers, see shares
+	workers  atomic.Int32 // that may work, adaptive: the walk decides
+	wanted   atomic.Int32 // by a user, or ledger.Adapt; 0: shares decides
+	prio     atomic.Int32 // of the job
+	lost     error        // why it ended, if it was not in good order; set before ended
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -95,8 +96,12 @@ type owned struct {
 
 	control     ledger.Control // what holds
 	controlTold uint64
-	settings    uint64                             // Control.SettingsRev that the task has
-	tried       map[ledger.Place][]ledger.ClientID // who could not do what was received
+	settings    uint64 // Control.SettingsRev that the task has
+
+	rate   float64 // of calls to the file system that it goes by, see wire.Order
+	usage  wire.Usage
+	usedAt time.Time                          // when it was measured
+	tried  map[ledger.Place][]ledger.ClientID // who could not do what was received
 }
 
 type fetched struct {
@@ -129,6 +134,11 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	}
 	s.prio.Store(int32(spec.Priority))
 	s.want()
+	s.setRate(wire.NoLimit)
+	if spec.LimitOps > 0 {
+		s.setRate(wire.FirstRate)
+	}
+	s.throttle.Measure(spec.Latency > 0)
 	return s, nil
 }
 
@@ -200,6 +210,7 @@ func (s *session) loop(ctx context.Context) error {
 	o := s.run.Options()
 	o.Workers = s.c.o.Workers
 	o.FS = s.c.o.FS
+	o.Throttle = &s.throttle
 	o.Logger = s.c.log.With("logger", "walk")
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
@@ -296,6 +307,9 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	}
 	if o.Harm != 0 || o.Control != 0 {
 		s.learn(ctx, o.Harm, o.Control)
+	}
+	if o.Rate != 0 {
+		s.setRate(o.Rate)
 	}
 	if o.Give > 0 {
 		w.give, w.giveAt, w.urgent = o.Give, time.Now(), o.Urgent
@@ -475,6 +489,8 @@ func (s *session) show() {
 		Harm:     w.harm,
 		Control:  w.control.Rev,
 		Paused:   load.Paused,
+		Rate:     w.rate,
+		Usage:    s.used(),
 		Workers:  load.Workers,
 		Totals:   s.walk.Progress(),
 	}

@@ -139,3 +139,6 @@ func (g *Governor) learn(errorNow float64) {
 	}
 	g.lastSign = math.Copysign(1, errorNow)
 }
+
+// Limit is what the last Step returned.
+func (g *Governor) Limit() float64 { return g.limit }

@@ -45,6 +45,7 @@ type job struct {
 	stale   bool      // another server has written a newer state
 	loaded  time.Time // when all was read last
 
+	pacing    pacing
 	announced ledger.Phase // as State.Shown; "": nothing yet
 	lost      bool         // the table is gone
 	buried    time.Time    // when a session could not be fenced
@@ -64,6 +65,11 @@ type peer struct {
 	asked  time.Time // to give
 	open   bool      // it was given something since it was heard
 	told   told
+
+	usage uint64  // N of the last that was heard
+	ops   float64 // calls per second that it made
+	held  bool    // its limit held it back
+	share float64 // of the job's rate; 0: nothing was decided yet
 }
 
 // told is what a session was told last.
@@ -75,6 +81,7 @@ type told struct {
 	left    int
 	harm    uint64
 	control uint64
+	rate    float64
 }
 
 // event is what a job's goroutine is told; one field is set.
@@ -294,6 +301,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	}
 	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
 		p.Pulse, p.heard, p.open = *own, time.Now(), false
+		j.used(p, own.Usage)
 		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0
 	}
 	if own.Unborn {

@@ -28,6 +28,10 @@ func (j *job) status() wire.Status {
 		Priority: j.now().Priority, Phase: l.Shown(), Verdict: l.Verdict,
 		Submitted: j.spec.Submitted, Started: l.Started, Finished: l.Finished,
 		Waits: j.waits, Events: j.events, Control: l.Control.Rev,
+		Target: j.now().Latency,
+	}
+	if l.Phase == ledger.Running {
+		st.Limit, st.Latency, st.OpsNow = j.pacing.limit, j.pacing.latency, j.pacing.ops
 	}
 	clients := map[ledger.ClientID]bool{}
 	for r := range l.All() {

@@ -140,14 +140,33 @@ type Pulse struct {
 	Unborn   bool   // its first record is not written yet
 	Queued   int    // directories and parts that others could take
 	MinDepth int
-	Hungry   bool   // it will be out of work soon
-	Dry      bool   // it has nothing at all, and all it did is in its record
-	Harm     uint64 // that it knows of
-	Control  uint64 // that it goes by: Control.Rev
-	Paused   bool   // its workers rest
+	Hungry   bool    // it will be out of work soon
+	Dry      bool    // it has nothing at all, and all it did is in its record
+	Harm     uint64  // that it knows of
+	Control  uint64  // that it goes by: Control.Rev
+	Paused   bool    // its workers rest
+	Rate     float64 // that it goes by, see Order
+	Usage    Usage
 	Workers  int
 	Totals   walk.Totals // now, for progress
 }
+
+// Usage is what a session asked of the file system since it told that last.
+type Usage struct {
+	N       uint64 // counts them: it comes with several beats
+	Ops     int64
+	Timed   int64 // calls for attributes and listings whose time was taken
+	Took    time.Duration
+	Held    time.Duration // that workers waited for the limit
+	Elapsed time.Duration
+}
+
+// NoLimit, as a rate, says that there is none.
+const NoLimit = -1
+
+// FirstRate is what a session of a job with a limit begins with, in calls to the
+// file system per second, until it is told what its share is.
+const FirstRate = 1
 
 // Seen is what a client sees at the roots of a job.
 type Seen struct {
@@ -172,6 +191,7 @@ type Order struct {
 	Left       []string // shared directories to forget
 	Harm       uint64   // see ledger.State.Harm: if it is new, the state tells what to avoid
 	Control    uint64   // see ledger.Control.Rev: if it is new, the state tells what holds
+	Rate       float64  // calls to the file system per second, NoLimit; 0: as before
 	Give       int      // this many bags are wanted
 	Urgent     bool     // by somebody who has nothing at all
 	Stop       bool     // give all back
@@ -304,6 +324,11 @@ type Status struct {
 	Events    []Event // the last ones
 	Control   uint64  // ledger.Control.Rev
 	Known     int     // clients that go by it
+
+	Limit   float64       // calls to the file system per second, of all clients; 0: none
+	Target  time.Duration // of their latency
+	Latency time.Duration // of these, as measured last
+	OpsNow  float64       // per second, as measured last; 0: they are not counted
 }
 
 // Event is something that changed.
