@@ -12,6 +12,7 @@ import (
 type Monitor struct {
 	walk   walk.Monitor
 	remote atomic.Pointer[Progress] // of a job of a server
+	pacer  atomic.Pointer[pacer]    // of a run in this process that is limited
 }
 
 // Progress is how far a run has come.
@@ -22,6 +23,7 @@ type Progress struct {
 	Bytes      int64 // of the regular files whose size was asked for
 	Errors     int64
 	Workers    int // at work
+	Pace       Pace
 
 	// Of a job of a server:
 	Clients int    // at work
@@ -35,7 +37,11 @@ func (m *Monitor) Progress() Progress {
 		return *p
 	}
 	t := m.walk.Snapshot()
-	return progressOf(&t, nil)
+	p := progressOf(&t, nil)
+	if limited := m.pacer.Load(); limited != nil {
+		p.Pace = *limited.now.Load()
+	}
+	return p
 }
 
 func progressOf(t *walk.Totals, st *wire.Status) Progress {
@@ -49,6 +55,7 @@ func progressOf(t *walk.Totals, st *wire.Status) Progress {
 	}
 	if st != nil {
 		p.Workers, p.Clients, p.Waits, p.Phase = st.Workers, st.Clients, st.Waits, string(st.Phase)
+		p.Pace = Pace{Limit: st.Limit, Ops: st.OpsNow, Target: st.Target, Latency: st.Latency}
 	}
 	return p
 }

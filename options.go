@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"time"
 )
 
 // Options say how trees are walked. The zero value walks all of them with a
@@ -24,6 +25,13 @@ type Options struct {
 	// Rules leave out entries. The last rule that matches decides; an entry
 	// that none matches is walked. Roots are never left out.
 	Rules []Rule
+	// LimitOps, when positive, is how many calls to the file system may be made per
+	// second, by all clients of a job together: opening and reading directories, and
+	// what a handler asks for by methods of its entries.
+	LimitOps float64
+	// TargetLatency, when positive, is how long stat and readdir may take on average:
+	// the run is slowed down until they do, as far as that helps.
+	TargetLatency time.Duration
 	// MaxErrors, when positive, is the number of errors that ends the walk.
 	MaxErrors int64
 	// Errors gets every error as a line of JSON, in no order.

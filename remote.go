@@ -152,6 +152,8 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		Clients:   o.MinClients,
 		Stall:     o.Stall,
 		MaxErrors: o.MaxErrors,
+		LimitOps:  max(o.LimitOps, 0),
+		Latency:   max(o.TargetLatency, 0),
 		AllErrors: o.Errors != nil,
 		Submitted: now,
 	}

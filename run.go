@@ -189,6 +189,19 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	if r.rules != nil {
 		prunes = func(outer, inner string) bool { return r.rules.prunes(outer, inner, r.isDir) }
 	}
+	var throttle *walk.Throttle
+	if p := newPacer(r.o); p != nil {
+		throttle = &p.throttle
+		if r.o.Monitor != nil {
+			r.o.Monitor.pacer.Store(p)
+			defer r.o.Monitor.pacer.Store(nil)
+		}
+		paceCtx, stop := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() { p.run(paceCtx) })
+		defer wg.Wait()
+		defer stop()
+	}
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)
 	}, &walk.Options{
@@ -198,6 +211,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
 		Fields:        r.app.Fields,
+		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,
 		Logger:        r.o.logger("walk"),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,8 @@ type common struct {
 	pathFiles     []string
 	null          bool
 
+	limitOps    float64
+	latency     time.Duration
 	maxErrors   int64
 	errors      string
 	output      string
@@ -75,6 +78,8 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
 
 	c.defineWorkers(f)
+	f.Float64Var(&c.limitOps, "limit-ops", 0, "make at most `N` calls to the file system per second, in the whole job; 0 sets no limit")
+	f.DurationVar(&c.latency, "target-latency", 0, "slow down so that calls for attributes and listings take `TIME` on average, as 5ms")
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
 }
 
@@ -116,7 +121,7 @@ func (c *common) complete(cmd *cobra.Command) {
 		"color":      c.color.of,
 		"log-format": c.logFormat.of,
 		"log-level":  {"debug", "info", "warn", "error"},
-		"workers":    nil, "max-depth": nil, "exclude": nil, "include": nil, "max-errors": nil, "progress-interval": nil,
+		"workers":    nil, "max-depth": nil, "exclude": nil, "include": nil, "max-errors": nil, "limit-ops": nil, "target-latency": nil, "progress-interval": nil,
 		"server": nil, "priority": nil, "min-clients": nil, "stall": nil, "listen": nil, "nats": nil,
 	} {
 		if cmd.Flags().Lookup(name) == nil {
@@ -151,6 +156,10 @@ func (c *common) check() error {
 		return errors.New("--max-depth can not be negative; 0 enters all directories")
 	case c.maxErrors < 0:
 		return errors.New("--max-errors can not be negative; 0 sets no limit")
+	case c.limitOps < 0 || math.IsInf(c.limitOps, 0) || math.IsNaN(c.limitOps):
+		return errors.New("--limit-ops is a number of calls per second; 0 sets no limit")
+	case c.latency < 0:
+		return errors.New("--target-latency can not be negative; 0 sets none")
 	case c.interval < 0:
 		return errors.New("--progress-interval can not be negative")
 	}
@@ -194,6 +203,8 @@ func (c *common) options() (*hydra.Options, error) {
 		Snapshots:     c.snapshots,
 		Rules:         rules,
 		MaxErrors:     c.maxErrors,
+		LimitOps:      c.limitOps,
+		TargetLatency: c.latency,
 	}, nil
 }
 

@@ -79,6 +79,7 @@ func (s shot) parts() (what, how string) {
 	if s.Errors > 0 {
 		how += "  " + count(s.Errors, "error")
 	}
+	how += paceText(&s.Pace)
 	if s.Phase == "paused" || s.Phase == "stopping" {
 		how += "  " + s.Phase
 	}
@@ -86,6 +87,18 @@ func (s shot) parts() (what, how string) {
 		how += "  waiting: " + printable(s.Waits)
 	}
 	return what, how
+}
+
+// paceText says what holds a run back, and to what.
+func paceText(p *hydra.Pace) string {
+	text := ""
+	if p.Target > 0 {
+		text = "  latency " + p.Latency.Round(10*time.Microsecond).String() + " of " + p.Target.String()
+	}
+	if p.Limit > 0 {
+		text += "  held to " + humanize.Comma(int64(math.Ceil(p.Limit))) + " calls/s"
+	}
+	return text
 }
 
 // text is one line, however long.
@@ -118,7 +131,12 @@ func (s shot) json() string {
 		Clients     int     `json:"clients,omitempty"`
 		Waits       string  `json:"waits,omitempty"`
 		Phase       string  `json:"phase,omitempty"`
-	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors, s.Clients, s.Waits, s.Phase})
+		Ops         float64 `json:"ops_per_second,omitempty"`
+		Limit       float64 `json:"limit_ops,omitempty"`
+		Latency     float64 `json:"latency_seconds,omitempty"`
+		Target      float64 `json:"target_latency_seconds,omitempty"`
+	}{"hydra.progress/1", s.elapsed.Seconds(), s.Entries, math.Round(s.rate), s.DirsDone, s.DirsQueued, s.Bytes, s.Workers, s.Errors, s.Clients, s.Waits, s.Phase,
+		math.Round(s.Pace.Ops), math.Round(s.Pace.Limit), s.Pace.Latency.Seconds(), s.Pace.Target.Seconds()})
 	if err != nil {
 		panic(err) // numbers and strings
 	}
