@@ -159,6 +159,9 @@ func (w *worker) gate(ctx context.Context, atHand func() task) bool {
 			w.cut(ctx)
 		default:
 			w.share()
+			if atHand == nil {
+				w.at.Store(nil)
+			}
 			if paused {
 				w.p.rest(w, nil, nil)
 			} else {
@@ -194,6 +197,11 @@ func (p *pool) rest(w *worker, enough <-chan time.Time, changed <-chan struct{})
 	}
 	p.resting = append(p.resting, w)
 	p.mu.Unlock()
+	w.phase.Store(phasePaused)
+	if enough != nil {
+		w.phase.Store(phaseHeld)
+	}
+	defer w.phase.Store(phaseBusy)
 	select {
 	case <-w.wake:
 		return

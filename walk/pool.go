@@ -249,7 +249,9 @@ func (p *pool) bench(w *worker) bool {
 	p.benched = append(p.benched, w)
 	p.mu.Unlock()
 	p.wakeIdle(max(1, w.q.len())) // for what it leaves behind, or was woken for
+	w.phase.Store(phaseBenched)
 	<-w.wake
+	w.phase.Store(phaseBusy)
 	return true
 }
 

@@ -34,8 +34,10 @@ type worker struct {
 	clockAt   int64 // ops at which the clock is looked at next: see yieldEvery
 	yieldedAt time.Time
 	sharedMu  sync.Mutex
-	shared    Totals       // c as it was after the last chunk
-	progress  atomic.Int64 // ops as it was a moment ago
+	shared    Totals // c as it was after the last chunk
+	phase     atomic.Uint32
+	at        atomic.Pointer[Dir] // the directory at hand, for Workers
+	progress  atomic.Int64        // ops as it was a moment ago
 
 	// In a shared walk: see Shared.
 	epoch   uint64
@@ -78,6 +80,8 @@ type subdir struct {
 func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error)) {
 	exits := true
 	defer func() {
+		w.at.Store(nil)
+		w.phase.Store(phaseEnded)
 		if exits {
 			w.reopened.close(w.p)
 			w.share()
@@ -118,6 +122,7 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 		if !ok {
 			break
 		}
+		w.at.Store(t.dir)
 		switch {
 		case t.dir.depth < 0:
 			w.rootFile(ctx, t)
@@ -224,6 +229,7 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 		}
 		if w.id >= int(p.limit.Load()) {
 			w.share()
+			w.at.Store(nil)
 			if !p.bench(w) {
 				return task{}, false
 			}
@@ -260,7 +266,10 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 		if p.share != nil {
 			p.share.dry(w)
 		}
+		w.at.Store(nil)
+		w.phase.Store(phaseIdle)
 		<-w.wake
+		w.phase.Store(phaseBusy)
 	}
 }
 
