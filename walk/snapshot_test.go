@@ -223,3 +223,9 @@ func TestWhoTakesUpAnItemJudgesAsWhoFindsADirectory(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+func TestARootNamedAsASnapshotThatCanNotBeOpenedIsAnError(t *testing.T) {
+	if _, got := through(t, &world{}, files(1), Options{}, ".snapshot"); got.FailedDirs != 1 || got.SnapshotDirs != 0 || got.Errors != 1 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -25,9 +25,10 @@ const (
 	// half load latency grows about as the rate does, and half an error at a time
 	// does not swing.
 	firstGain = 0.5
-	// leastGain is what remains of it where latency swings: at 19 parts of 20 of
-	// the load, latency changes 19 times as much as the rate.
-	leastGain = 0.04
+	// leastGain is what remains of it where latency swings: in a queue at nine parts
+	// of ten of the load, latency changes nine times as much as the rate. With less,
+	// noise would keep it so small that a tenant who leaves is noticed late.
+	leastGain = 0.12
 	// more and less change the gain after each step: it falls where the error changes
 	// its sign, as it does by turns when too much is made up for, and grows where
 	// one step was not enough.

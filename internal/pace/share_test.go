@@ -221,6 +221,11 @@ func TestWhatIsNotConfirmedTakesLittleMemory(t *testing.T) {
 	for i := range 1000 {
 		most = max(most, s.Divide(100 + 10*float64(i%7))["a"].Rate)
 	}
+	s.Report("b", Report{Joined: true, Held: true})
+	s.Divide(1)
+	for i := range 100 {
+		s.Divide(10 + float64(i%2)) // the most lies further and further back
+	}
 	if a := s.sessions["a"]; len(a.told) > mostTold || a.granted() != most {
 		t.Errorf("%d grants are kept, the most of them %v, want %v", len(a.told), a.granted(), most)
 	}
