@@ -6,6 +6,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -82,12 +83,20 @@ func (s *session) follow(c *ledger.Control) error {
 }
 
 // setRate sets how often the session may ask the file system.
-func (s *session) setRate(rate float64) {
-	if s.owned.rate = rate; rate == wire.NoLimit {
-		rate = 0
+func (s *session) setRate(share pace.Grant) {
+	w := &s.owned
+	if share.Number < w.share.Number {
+		return
 	}
-	s.throttle.SetRate(rate)
+	if w.share = share; share.Rate == wire.NoLimit {
+		s.throttle.SetRate(0)
+		return
+	}
+	s.throttle.SetRate(max(share.Rate, leastRate))
 }
+
+// leastRate stands for no calls at all, which there is no rate for.
+const leastRate = 1e-3
 
 // used is what the session asked of the file system, a while ago at most.
 func (s *session) used() wire.Usage {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -98,7 +99,7 @@ type owned struct {
 	controlTold uint64
 	settings    uint64 // Control.SettingsRev that the task has
 
-	rate   float64 // of calls to the file system that it goes by, see wire.Order
+	share  pace.Grant // of calls to the file system, see wire.Order
 	usage  wire.Usage
 	usedAt time.Time                          // when it was measured
 	tried  map[ledger.Place][]ledger.ClientID // who could not do what was received
@@ -134,9 +135,9 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	}
 	s.prio.Store(int32(spec.Priority))
 	s.want()
-	s.setRate(wire.NoLimit)
+	s.setRate(pace.Grant{Rate: wire.NoLimit})
 	if spec.LimitOps > 0 {
-		s.setRate(wire.FirstRate)
+		s.setRate(pace.Grant{Rate: wire.FirstRate})
 	}
 	s.throttle.Measure(spec.Latency > 0)
 	return s, nil
@@ -308,8 +309,8 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	if o.Harm != 0 || o.Control != 0 {
 		s.learn(ctx, o.Harm, o.Control)
 	}
-	if o.Rate != 0 {
-		s.setRate(o.Rate)
+	if o.Share.Number > 0 {
+		s.setRate(o.Share)
 	}
 	if o.Give > 0 {
 		w.give, w.giveAt, w.urgent = o.Give, time.Now(), o.Urgent
@@ -489,7 +490,7 @@ func (s *session) show() {
 		Harm:     w.harm,
 		Control:  w.control.Rev,
 		Paused:   load.Paused,
-		Rate:     w.rate,
+		Share:    w.share,
 		Usage:    s.used(),
 		Workers:  load.Workers,
 		Totals:   s.walk.Progress(),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -66,10 +67,10 @@ type peer struct {
 	open   bool      // it was given something since it was heard
 	told   told
 
-	usage uint64  // N of the last that was heard
-	ops   float64 // calls per second that it made
-	held  bool    // its limit held it back
-	share float64 // of the job's rate; 0: nothing was decided yet
+	usage uint64     // N of the last that was heard
+	ops   float64    // calls per second that it made
+	held  bool       // its limit held it back
+	share pace.Grant // of the job's rate; 0: nothing was decided yet
 }
 
 // told is what a session was told last.
@@ -81,7 +82,7 @@ type told struct {
 	left    int
 	harm    uint64
 	control uint64
-	rate    float64
+	share   pace.Grant
 }
 
 // event is what a job's goroutine is told; one field is set.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/ledger"
@@ -21,7 +20,15 @@ type pacing struct {
 	limit    float64       // calls per second, of all clients; 0: none
 	latency  time.Duration // mean, in the last step; 0: not known
 	ops      float64       // calls per second, in the last step
+
+	sharer    pace.Sharer
+	shares    map[string]pace.Grant // as it divided last
+	notBefore time.Time             // until then sessions may go by what another server told
 }
+
+// takeoverTime is how long a server that takes a job over lets its sessions tell by
+// what rates they go, and what the server before it told arrive.
+const takeoverTime = 2 * time.Second
 
 // used takes in what a session did since it told that last.
 func (j *job) used(p *peer, u wire.Usage) {
@@ -75,33 +82,38 @@ func (t *pacing) step(elapsed time.Duration) {
 
 // share divides a rate among the sessions; 0 is no limit.
 func (j *job) share(limit float64) {
-	ids := make([]ledger.SessionID, 0, len(j.peers))
-	for id, p := range j.peers {
-		if p.Session != "" {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
+	t := &j.pacing
 	if limit == 0 {
-		for _, id := range ids {
-			j.peers[id].share = wire.NoLimit
+		t.sharer = pace.Sharer{}
+		for _, p := range j.peers {
+			if p.Session != "" && p.share.Rate != wire.NoLimit {
+				p.share = pace.Grant{Rate: wire.NoLimit, Number: p.Share.Number + 1}
+			}
 		}
 		return
 	}
-	asks := make([]pace.Ask, len(ids))
-	for i, id := range ids {
-		p := j.peers[id]
-		asks[i] = pace.Ask{Used: p.ops, Held: p.held, Granted: max(p.Rate, p.told.rate)}
-		if p.Rate == wire.NoLimit {
-			asks[i].Granted = p.ops
+	if time.Now().Before(t.notBefore) {
+		return
+	}
+	known := map[string]bool{}
+	for id, p := range j.peers {
+		if p.Session == "" {
+			continue
+		}
+		known[string(id)] = true
+		in := p.Share
+		if in.Rate == wire.NoLimit {
+			in.Rate = p.ops
+		}
+		t.sharer.Report(string(id), pace.Report{Used: p.ops, Held: p.held, InUse: in, Joined: in.Number == 0})
+	}
+	for id := range t.shares {
+		if !known[id] {
+			t.sharer.Leave(id)
 		}
 	}
-	for i, share := range pace.Share(limit, asks) {
-		if p := j.peers[ids[i]]; share > 0 && !near(share, p.share) {
-			p.share = share
-		}
+	t.shares = t.sharer.Divide(limit)
+	for id, g := range t.shares {
+		j.peers[ledger.SessionID(id)].share = g
 	}
 }
-
-// near says that two rates are so much alike that it is not worth a message.
-func near(a, b float64) bool { return a > 0.995*b && a < 1.005*b }

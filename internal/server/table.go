@@ -46,6 +46,9 @@ func (j *job) load(ctx context.Context) error {
 			j.peers[r.Session] = &peer{client: r.Client, rev: revs[r.Session], heard: time.Now()}
 		}
 	}
+	if len(j.peers) > 0 {
+		j.pacing.notBefore = time.Now().Add(takeoverTime)
+	}
 	j.records = true
 	// What commands changed was not written. Who has given up may have done
 	// something else since.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/walk"
 )
 
@@ -140,12 +141,12 @@ type Pulse struct {
 	Unborn   bool   // its first record is not written yet
 	Queued   int    // directories and parts that others could take
 	MinDepth int
-	Hungry   bool    // it will be out of work soon
-	Dry      bool    // it has nothing at all, and all it did is in its record
-	Harm     uint64  // that it knows of
-	Control  uint64  // that it goes by: Control.Rev
-	Paused   bool    // its workers rest
-	Rate     float64 // that it goes by, see Order
+	Hungry   bool       // it will be out of work soon
+	Dry      bool       // it has nothing at all, and all it did is in its record
+	Harm     uint64     // that it knows of
+	Control  uint64     // that it goes by: Control.Rev
+	Paused   bool       // its workers rest
+	Share    pace.Grant // that it goes by, see Order
 	Usage    Usage
 	Workers  int
 	Totals   walk.Totals // now, for progress
@@ -187,16 +188,16 @@ type Order struct {
 
 	// About that session:
 	Deliveries []Delivery
-	Settled    []uint64 // bags to forget
-	Left       []string // shared directories to forget
-	Harm       uint64   // see ledger.State.Harm: if it is new, the state tells what to avoid
-	Control    uint64   // see ledger.Control.Rev: if it is new, the state tells what holds
-	Rate       float64  // calls to the file system per second, NoLimit; 0: as before
-	Give       int      // this many bags are wanted
-	Urgent     bool     // by somebody who has nothing at all
-	Stop       bool     // give all back
-	Over       bool     // this session is nothing any more
-	Ended      bool     // because the job has ended
+	Settled    []uint64   // bags to forget
+	Left       []string   // shared directories to forget
+	Harm       uint64     // see ledger.State.Harm: if it is new, the state tells what to avoid
+	Control    uint64     // see ledger.Control.Rev: if it is new, the state tells what holds
+	Share      pace.Grant // of calls to the file system per second, or NoLimit; of several that with the highest number holds
+	Give       int        // this many bags are wanted
+	Urgent     bool       // by somebody who has nothing at all
+	Stop       bool       // give all back
+	Over       bool       // this session is nothing any more
+	Ended      bool       // because the job has ended
 }
 
 // Delivery is a bag for a session. One that is too large for a message is to be
