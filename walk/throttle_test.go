@@ -52,9 +52,9 @@ func TestTheRateHoldsWhateverElseIsAskedOfTheWorkers(t *testing.T) {
 							}
 							if rnd.IntN(4) == 0 {
 								s.Pause(true)
-								before := throttle.paid
+								before := throttle.sum()
 								time.Sleep(lap)
-								if more := throttle.paid - before; more > float64(workers*mostBatch) {
+								if more := throttle.sum() - before; more > float64(workers*mostBatch) {
 									t.Errorf("%v calls were made in a pause", more)
 								}
 								s.Pause(false)
@@ -144,4 +144,10 @@ func TestAWalkThatWaitsForItsRateCanBeStopped(t *testing.T) {
 			t.Errorf("%+v after %v, %v", tot, time.Since(began), err)
 		}
 	})
+}
+
+func (t *Throttle) sum() float64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.paid
 }
