@@ -10,8 +10,9 @@ import (
 // collects errors. File is the application's own.
 type observed struct {
 	walk.Handler
-	user   walk.ErrorHandler // nil if the application's handler is none
-	errors *errorLog
+	user    walk.ErrorHandler // nil if the application's handler is none
+	errors  *errorLog
+	records *recordFile // nil: nothing is recorded
 }
 
 func (h *observed) Error(ctx context.Context, err *walk.Error) {
@@ -22,10 +23,17 @@ func (h *observed) Error(ctx context.Context, err *walk.Error) {
 }
 
 func (h *observed) Flush(ctx context.Context) error {
+	var err error
 	if f, ok := h.Handler.(walk.Flusher); ok {
-		return f.Flush(ctx)
+		err = f.Flush(ctx)
 	}
-	return nil
+	if h.records != nil {
+		// What it could not write does not keep what was counted from being so.
+		if lost := h.records.flush(); lost != nil {
+			h.errors.recordsLost(lost)
+		}
+	}
+	return err
 }
 
 // filtered is observed with rules, the application's Filter, or both.
@@ -47,8 +55,8 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errors *errorLog, rs *rules) walk.Handler {
-	base := &observed{Handler: h, errors: errors}
+func observe(h walk.Handler, errors *errorLog, rs *rules, records *recordFile) walk.Handler {
+	base := &observed{Handler: h, errors: errors, records: records}
 	base.user, _ = h.(walk.ErrorHandler)
 	dirs, hasDirs := h.(walk.DirHandler)
 	user, hasFilter := h.(walk.Filterer)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ import (
 //	         bags that wait for the next cut
 type session struct {
 	c     *client
+	log   *slog.Logger // of what this client does of the job
 	id    ledger.SessionID
 	spec  *wire.Spec
 	table bus.Table
@@ -97,13 +99,15 @@ type fetched struct {
 }
 
 func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session, error) {
-	run, err := app.Begin(spec)
+	log := c.logs.of(spec.Job)
+	run, err := app.Begin(spec, c.where(log))
 	if err != nil {
 		return nil, err
 	}
 	id := ledger.SessionID(strings.ToLower(rand.Text()[:12]))
 	return &session{
 		c:      c,
+		log:    log.Logger(logName),
 		id:     id,
 		spec:   spec,
 		table:  table,
@@ -187,7 +191,7 @@ func (s *session) loop(ctx context.Context) error {
 	o := s.run.Options()
 	o.Workers = s.c.o.Workers
 	o.FS = s.c.o.FS
-	o.Logger = s.c.log.With("logger", "walk")
+	o.Logger = s.c.logs.of(s.spec.Job).Logger("walk")
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
 		roots = append(roots, string(r))

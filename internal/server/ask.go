@@ -54,7 +54,9 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 	switch a.Kind {
 	case wire.AskStatus, wire.AskCancel, wire.AskResume:
 		st, err := j.ask(ctx, a.Kind)
-		return wire.Answer{Job: a.Job, Status: []wire.Status{st}}, err
+		answer := wire.Answer{Job: a.Job, Status: []wire.Status{st}}
+		answer.Warnings, answer.WarningsDropped = j.warnings.last(answerWarnings)
+		return answer, err
 	case wire.AskRemove:
 		return wire.Answer{Job: a.Job}, s.remove(ctx, j)
 	}

@@ -3,11 +3,13 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
@@ -19,11 +21,14 @@ import (
 // Whatever comes while the state is written is decided together.
 type job struct {
 	s      *server
+	logs   *joblog.Log
+	log    *slog.Logger
 	spec   *wire.Spec
 	table  bus.Table
 	cancel context.CancelFunc
 
 	mailbox
+	warnings warnings // of clients
 
 	ledger  *ledger.Job
 	rev     uint64
@@ -124,8 +129,11 @@ func (m *mailbox) take() []event {
 }
 
 func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
+	logs := joblog.New(s.o.Logger, spec.Job)
 	return &job{
 		s:       s,
+		logs:    logs,
+		log:     logs.Logger(logName),
 		spec:    spec,
 		table:   table,
 		mailbox: mailbox{full: make(chan struct{}, 1)},
@@ -157,7 +165,7 @@ func (j *job) run(ctx context.Context) {
 	defer func() {
 		// A bug in one job, or a table that nobody of us wrote, is not to end all.
 		if v := recover(); v != nil {
-			j.s.log.Error("job given up: this is a bug of the server", "job", j.spec.Job, "panic", v, "stack", string(debug.Stack()))
+			j.log.Error("job given up: this is a bug of the server", "panic", v, "stack", string(debug.Stack()))
 			j.s.drop(j)
 		}
 	}()
@@ -299,9 +307,9 @@ func (j *job) event(level string, text string, args ...any) {
 	}
 	j.changed = true
 	if level == "warn" {
-		j.s.log.Warn(text, "job", j.spec.Job)
+		j.log.Warn(text)
 	} else {
-		j.s.log.Info(text, "job", j.spec.Job)
+		j.log.Info(text)
 	}
 }
 

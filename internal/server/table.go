@@ -77,7 +77,7 @@ func (j *job) refresh(ctx context.Context) bool {
 	}
 	err := j.load(ctx)
 	if err != nil && ctx.Err() == nil {
-		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		j.log.Warn("job can not be read", "err", err)
 		pause(ctx, time.Second)
 	}
 	return err == nil
@@ -164,7 +164,7 @@ func (j *job) verify(ctx context.Context) {
 		why = err.Error()
 	case err != nil:
 		j.doubt = why
-		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		j.log.Warn("job can not be read", "err", err)
 		pause(ctx, time.Second)
 		return
 	case j.ledger.Broken() == "":
@@ -200,7 +200,7 @@ func (j *job) write(ctx context.Context) bool {
 		// read all, only to find out that it wrote again, is of use to nobody.
 		pause(ctx, rivalTime)
 		if err := j.load(ctx); err != nil && ctx.Err() == nil {
-			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+			j.log.Warn("job can not be read", "err", err)
 			pause(ctx, time.Second)
 		}
 		return false

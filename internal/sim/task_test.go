@@ -37,7 +37,7 @@ var appID = wire.AppID{Name: "sim", Version: "1"}
 
 func (a *app) ID() wire.AppID { return appID }
 
-func (a *app) Begin(*wire.Spec) (client.Task, error) {
+func (a *app) Begin(*wire.Spec, client.Where) (client.Task, error) {
 	return &task{a: a, workers: map[int]*worker{}}, nil
 }
 
@@ -55,6 +55,8 @@ type counted struct {
 	counts
 	lines []byte // a hash for each error
 }
+
+func (t *task) Close() {}
 
 func (t *task) Options() walk.Options { return walk.Options{Fields: walk.FieldType} }
 

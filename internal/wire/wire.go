@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -17,6 +18,7 @@ const (
 	SubjectHello = "hydra.hello"  // client to server, a request: Hello, answered by Welcome
 	SubjectBeat  = "hydra.beat"   // client to server: Beat
 	SubjectSight = "hydra.sight"  // client to server: Seen
+	SubjectLogs  = "hydra.logs"   // client to server: Logs
 	SubjectAsk   = "hydra.ask"    // command to server, a request: Ask, answered by Answer
 	subjectOrder = "hydra.order." // server to one client: Order
 	subjectNews  = "hydra.news."  // server to whoever watches a job: Status
@@ -127,6 +129,16 @@ type Seen struct {
 	Err    string // why it can not work on it
 }
 
+// Logs are what somebody should look at of what a client logs about a job.
+type Logs struct {
+	Client  ledger.ClientID
+	Host    string
+	Job     string // "": about no job
+	Seq     uint64 // of the first record, from 1; a smaller one than before begins anew
+	Records []joblog.Record
+	Dropped uint64 // records that there was no room for, all in all
+}
+
 // Order is what a server tells a client about one job.
 type Order struct {
 	Job     string
@@ -180,6 +192,10 @@ type Answer struct {
 	Job    string
 	Status []Status
 	More   bool // of a list: ask again for what comes after the last one
+
+	// Of the status of one job:
+	Warnings        []Warning // the last ones
+	WarningsDropped uint64    // that got lost on their way, or were too many
 }
 
 // Status says how a job does.
@@ -206,4 +222,13 @@ type Event struct {
 	N    uint64
 	At   time.Time
 	Text string
+}
+
+// Warning is a line of a client's log that somebody should look at.
+type Warning struct {
+	At     time.Time
+	Client ledger.ClientID
+	Host   string
+	Logger string
+	Text   string
 }
