@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -208,6 +209,30 @@ type jobJSON struct {
 	Errors     int64       `json:"errors"`
 }
 
+// shownJob is a job with what only one that is asked for has.
+type shownJob struct {
+	jobJSON
+	Warnings        []warningJSON `json:"warnings"`
+	WarningsDropped uint64        `json:"warnings_dropped"`
+}
+
+// warningJSON is a warning of a client for programs.
+type warningJSON struct {
+	At     time.Time `json:"at"`
+	Host   string    `json:"host"`
+	Client string    `json:"client"`
+	Logger string    `json:"logger"`
+	Text   string    `json:"text"`
+}
+
+func showOf(j *hydra.JobStatus) shownJob {
+	doc := shownJob{jobJSON: jobOf(j), Warnings: []warningJSON{}, WarningsDropped: j.WarningsDropped}
+	for _, w := range j.Warnings {
+		doc.Warnings = append(doc.Warnings, warningJSON{w.At.UTC(), w.Host, w.Client, w.Logger, w.Text})
+	}
+	return doc
+}
+
 func jobOf(j *hydra.JobStatus) jobJSON {
 	at := func(t time.Time) *time.Time {
 		if t.IsZero() {
@@ -306,20 +331,24 @@ func (p *program) jobList() *cobra.Command {
 
 func (p *program) jobShow() *cobra.Command {
 	return p.jobSub(&cobra.Command{
-		Use:     "show [flags] ID",
-		Short:   "Show how a job does",
-		Long:    "Show how a job does: what it waits for, who works on it, how far it is.",
+		Use:   "show [flags] ID",
+		Short: "Show how a job does",
+		Long: `Show how a job does: what it waits for, who works on it, how far it is, and the
+last warnings of the clients, of all that the server has had since it was started.`,
 		Example: "  " + p.name + " job show k3j2x1",
 	}, defineJSON, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
 		j, err := c.find(ctx, s, args[0])
+		if err == nil {
+			j, err = s.Status(ctx, j.Job)
+		}
 		if err != nil {
 			return err
 		}
 		if c.json {
 			return printJSON(c.stdout, struct {
 				Schema string `json:"schema"`
-				jobJSON
-			}{"hydra.job/1", jobOf(&j)})
+				shownJob
+			}{"hydra.job/1", showOf(&j)})
 		}
 		return writeJob(c.stdout, &j)
 	})
@@ -369,8 +398,24 @@ func writeJob(out io.Writer, j *hydra.JobStatus) error {
 		}
 		line(name, printable(path))
 	}
+	if n := len(j.Warnings); n > 0 {
+		shown := j.Warnings[max(0, n-shownWarnings):]
+		for i := range shown {
+			name := "Warnings"
+			if i > 0 {
+				name = " "
+			}
+			line(name, fmt.Sprintf("%s %s %s: %s", at(shown[i].At), escaped(shown[i].Host), escaped(shown[i].Logger), escaped(shown[i].Text)))
+		}
+	}
+	if j.WarningsDropped > 0 {
+		line("Lost", count(int64(min(j.WarningsDropped, math.MaxInt64)), "warning"))
+	}
 	return w.Flush()
 }
+
+// shownWarnings is how many of them are shown to people.
+const shownWarnings = 10
 
 // jobAct makes a command that changes a job.
 func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server, context.Context, string) error) *cobra.Command {

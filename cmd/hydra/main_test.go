@@ -77,6 +77,7 @@ func TestScripts(t *testing.T) {
 			"until":    cmdUntil,
 			"signal":   cmdSignal,
 			"ends":     cmdEnds,
+			"holds":    cmdHolds,
 			"freeport": cmdFreePort,
 			"same":     cmdSame,
 			"dir": func(ts *testscript.TestScript, neg bool, args []string) {
