@@ -86,7 +86,33 @@ type Worker[C, S any] struct {
 	Settings C // what holds now: changed only while the handler is in no call
 	Stats    *S
 
-	commit func(func(*S)) error
+	commit  func(func(*S)) error
+	records *recordFile // nil: nothing is recorded
+}
+
+// Record writes v down for people, as a line of JSON in a file of this worker's
+// own: with the time, the job and who did it. Where a path is in v, let
+// [stats.PathOf] make it, which loses nothing. Without a directory for records
+// this does nothing.
+//
+// Lines are buffered, and written before what was counted is committed. They tell
+// what this worker did, also what was done again by others when its client died:
+// what has to be right belongs into the statistics. An error says that this or
+// earlier records are lost; it need not be returned to the walk, for the result
+// says so as well. Only the worker's own handler may call it.
+func (w *Worker[C, S]) Record(v any) error {
+	if w.records == nil {
+		return nil
+	}
+	return w.records.add(v)
+}
+
+// SyncRecords returns when all that was recorded is on the disk.
+func (w *Worker[C, S]) SyncRecords() error {
+	if w.records == nil {
+		return nil
+	}
+	return w.records.sync()
 }
 
 // Commit adds what was counted so far to the result and resets Stats, which stays

@@ -55,7 +55,7 @@ func (c *cluster) work(fsys fs.FS, workers int, apps ...distributed) {
 	b := c.engine.Open()
 	o := client.Options{Bus: b, Workers: workers, Logger: c.log, FS: fsys, Host: fmt.Sprintf("host%d", rand.IntN(1000))}
 	for _, a := range apps {
-		o.Apps = append(o.Apps, a.client(c.log))
+		o.Apps = append(o.Apps, a.client(""))
 	}
 	c.wg.Go(func() {
 		defer b.Close()

@@ -26,11 +26,15 @@ const (
 // ErrorItem says what could not be done to one entry, and how often that
 // happened.
 type ErrorItem struct {
-	Op    string // see the Op constants of package walk
+	Op    string // see the Op constants of package walk, or OpRecord
 	Path  string // bytes as the file system has them
 	Error string
 	Count int64
 }
+
+// OpRecord is the operation of an [ErrorItem] that tells of records that could not
+// be written: Path is their file, and Count how many they are.
+const OpRecord = "record"
 
 func (e *ErrorItem) compare(o *ErrorItem) int {
 	return cmp.Or(cmp.Compare(e.Path, o.Path), cmp.Compare(e.Op, o.Op), cmp.Compare(e.Error, o.Error))
@@ -99,6 +103,19 @@ func (l *errorLog) add(e *walk.Error) {
 	}
 }
 
+// recordsLost notes that records are lost. They are no errors of the walk: they do
+// not count for its limit.
+func (l *errorLog) recordsLost(item *ErrorItem) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[item.Op] += item.Count
+	l.keep(*item)
+	l.write(item)
+}
+
+// empty says that there is nothing in it.
+func (l *errorLog) empty() bool { return len(l.smallest) == 0 }
+
 func (l *errorLog) keep(item ErrorItem) {
 	full := len(l.smallest) == maxErrors
 	if full && item.compare(&l.smallest[maxErrors-1]) > 0 {
@@ -155,6 +172,7 @@ func (l *errorLog) take(s *sumOf) {
 // clear forgets all errors.
 func (l *errorLog) clear() {
 	l.total, l.failedRoots, l.smallest = 0, 0, nil
+	delete(l.counts, OpRecord)
 	for op := range l.counts {
 		l.counts[op] = 0
 	}

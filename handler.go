@@ -15,6 +15,7 @@ type observed struct {
 
 	snapshotUser walk.SnapshotHandler // nil if the application's handler is none
 	snapshots    *snapshotLog
+	records      *recordFile // nil: nothing is recorded
 }
 
 func (h *observed) Error(ctx context.Context, err *walk.Error) {
@@ -32,10 +33,17 @@ func (h *observed) Snapshot(ctx context.Context, d *walk.Dir) {
 }
 
 func (h *observed) Flush(ctx context.Context) error {
+	var err error
 	if f, ok := h.Handler.(walk.Flusher); ok {
-		return f.Flush(ctx)
+		err = f.Flush(ctx)
 	}
-	return nil
+	if h.records != nil {
+		// What it could not write does not keep what was counted from being so.
+		if lost := h.records.flush(); lost != nil {
+			h.errors.recordsLost(lost)
+		}
+	}
+	return err
 }
 
 // filtered is observed with rules, the application's Filter, or both.
@@ -57,8 +65,8 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules) walk.Handler {
-	base := &observed{Handler: h, errors: errors, snapshots: snapshots}
+func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile) walk.Handler {
+	base := &observed{Handler: h, errors: errors, snapshots: snapshots, records: records}
 	base.user, _ = h.(walk.ErrorHandler)
 	base.snapshotUser, _ = h.(walk.SnapshotHandler)
 	dirs, hasDirs := h.(walk.DirHandler)

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"time"
+
+	"github.com/hydrawalk/hydra/internal/joblog"
 )
 
 // Options say how trees are walked. The zero value walks all of them with a
@@ -38,6 +40,9 @@ type Options struct {
 	Errors io.Writer
 	// Monitor, when set, shows the progress.
 	Monitor *Monitor
+	// Records is a directory for what the application records: see
+	// [Worker.Record]. "": nothing is recorded.
+	Records string
 	// Logger gets what somebody should look at. Each line has an attribute
 	// [LoggerKey] that names the part of the program. nil discards it.
 	Logger *slog.Logger
@@ -46,8 +51,8 @@ type Options struct {
 }
 
 // LoggerKey is the key of the log attribute that names the part of the program
-// that a line comes from: hydra, walk, or an application's name.
-const LoggerKey = "logger"
+// that a line comes from: hydra, walk, client, server, or an application's name.
+const LoggerKey = joblog.NameKey
 
 func (o *Options) logger(name string) *slog.Logger {
 	if o.Logger == nil {

@@ -24,7 +24,7 @@ type CancelledError struct{ Job string }
 func (e *CancelledError) Error() string { return "job " + e.Job + " was cancelled" }
 
 // JobOptions say how trees are walked by the clients of a server. Of Options,
-// Workers and FS are the clients' own business and are not used.
+// Workers, Records and FS are the clients' own business and are not used.
 type JobOptions struct {
 	Options
 	// Priority decides how clients share their workers among jobs: in proportion
@@ -101,18 +101,32 @@ type JobStatus struct {
 	// that go by the last one.
 	Changed uint64
 	Current int
+	// Warnings are the last ones that clients logged, the oldest first; only
+	// where one job is asked for. WarningsDropped counts those that were too
+	// many to be sent or kept, or got lost on their way.
+	Warnings        []Warning
+	WarningsDropped uint64
+}
+
+// Warning is a line of a client's log that somebody should look at.
+type Warning struct {
+	At     time.Time
+	Host   string
+	Client string
+	Logger string // the part of the program, or the application's name
+	Text   string // on one line
 }
 
 // distributed is what a server needs of an application beside what is public.
 type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
-	client(log *slog.Logger) client.App
+	client(records string) client.App
 	change(now []byte, set []Setting) ([]byte, error)
 	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
-func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
+func (a *App[C, S]) client(records string) client.App { return clientApp[C, S]{a, records} }
 
 func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
 	result, err := a.collect(ctx, spec, l, o, part, sums)
@@ -254,8 +268,8 @@ func read(ctx context.Context, table bus.Table, key string, into any) error {
 
 // isOf tells whether a job is one of an application.
 func isOf(app distributed, spec *wire.Spec) error {
-	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client(nil).ID() != want {
-		return fmt.Errorf("job %s is one of %s, not of %s", spec.Job, want, app.client(nil).ID())
+	if want := (wire.AppID{Name: spec.App, Version: spec.Version}); app.client("").ID() != want {
+		return fmt.Errorf("job %s is one of %s, not of %s", spec.Job, want, app.client("").ID())
 	}
 	return nil
 }
@@ -313,7 +327,12 @@ func (s *Server) command(ctx context.Context, kind, job string) (JobStatus, erro
 	if len(answer.Status) == 0 {
 		return JobStatus{}, fmt.Errorf("the server said nothing of job %s", job)
 	}
-	return status(&answer.Status[0]), nil
+	st := status(&answer.Status[0])
+	st.WarningsDropped = answer.WarningsDropped
+	for _, w := range answer.Warnings {
+		st.Warnings = append(st.Warnings, Warning{At: w.At, Host: w.Host, Client: string(w.Client), Logger: w.Logger, Text: w.Text})
+	}
+	return st, nil
 }
 
 // ask has a command carried out by the server.

@@ -52,6 +52,10 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		}
 	}
 
+	if err := checkRecords(o.Records); err != nil {
+		return nil, err
+	}
+
 	walkCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &run[C, S]{
@@ -77,6 +81,11 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
+	if o.Records != "" {
+		host, _ := os.Hostname()
+		r.records = newRecorder(o.Records, result.Job, recordHead{Job: result.Job, App: app.Name, Host: host})
+		defer r.records.close()
+	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {
 		o.logger("hydra").Debug("run ended", "state", result.State, "err", err)
@@ -91,6 +100,7 @@ type run[C, S any] struct {
 	settings C
 	rules    *rules
 	errors   *errorLog
+	records  *recorder // nil: nothing is recorded
 
 	snapshots snapshotLog
 
@@ -102,7 +112,7 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings)}
+	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	h, err := r.app.NewHandler(ctx, w)
 	if err != nil {
@@ -111,7 +121,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	return observe(h, r.errors, &r.snapshots, r.rules), nil
+	return observe(h, r.errors, &r.snapshots, r.rules, w.records), nil
 }
 
 // commit adds a worker's statistics to the sum and resets them.
@@ -222,6 +232,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	out.Errors = r.errors.smallest
 	out.ErrorCounts = r.errors.counts
 	out.Snapshots = r.snapshots.smallest
+	out.Walked.Errors += r.errors.counts[OpRecord]
 	out.State, out.Reason, err = judge(ctx, &t, err, r.errors)
 	if writeErr := r.errors.close(); writeErr != nil {
 		err = errors.Join(err, fmt.Errorf("the list of errors is not whole: %w", writeErr))

@@ -75,7 +75,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		if o.Ready != nil {
 			o.Ready(at.shown())
 		}
-		return server.Run(ctx, server.Options{Bus: b, Logger: log})
+		return server.Run(ctx, server.Options{Bus: b, Logger: o.Logger})
 	}
 
 	if o.Listen == "" {
@@ -129,7 +129,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		case <-ctx.Done():
 		}
 	}()
-	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: log}), engine.Err())
+	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: o.Logger}), engine.Err())
 }
 
 // WorkOptions of a client.
@@ -141,6 +141,9 @@ type WorkOptions struct {
 	// Creds is a file with the credential for the server, if the user has no own
 	// one for its address.
 	Creds string
+	// Records is a directory for what applications record: see [Worker.Record].
+	// "": nothing is recorded.
+	Records string
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -153,13 +156,16 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		o = &WorkOptions{}
 	}
 	log := (&Options{Logger: o.Logger}).logger("client")
+	if err := checkRecords(o.Records); err != nil {
+		return err
+	}
 	var known []client.App
 	for _, app := range apps {
 		d, err := isDistributed(app)
 		if err != nil {
 			return err
 		}
-		known = append(known, d.client(o.Logger))
+		known = append(known, d.client(o.Records))
 	}
 	at, err := resolve(address)
 	if err != nil {
@@ -173,7 +179,7 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		return err
 	}
 	defer b.Close()
-	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: log})
+	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: o.Logger})
 }
 
 // ConnectOptions of a connection to a server.

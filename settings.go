@@ -62,7 +62,7 @@ func general(set *wire.Set, kv Setting) (bool, error) {
 		} else if err := new(slog.Level).UnmarshalText([]byte(level)); err != nil {
 			return true, bad("debug, info, warn, error or default is expected")
 		}
-		set.Levels[name] = level
+		set.Levels[name] = level // the server knows the names
 	case key == "workers":
 		return true, bad("the command `job workers` sets how many there are")
 	default:

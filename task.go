@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -49,14 +50,23 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 
 // clientApp lets clients use an App: its methods are not for everybody.
 type clientApp[C, S any] struct {
-	app *App[C, S]
-	log *slog.Logger
+	app     *App[C, S]
+	records string // a directory, or ""
 }
 
 func (a clientApp[C, S]) ID() wire.AppID { return wire.AppID{Name: a.app.Name, Version: a.app.Version} }
 
-func (a clientApp[C, S]) Begin(spec *wire.Spec) (client.Task, error) {
-	return newTask(a.app, spec, a.log)
+func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task, error) {
+	t, err := newTask(a.app, spec, where.Log.Logger(a.app.Name))
+	if err != nil {
+		return nil, err
+	}
+	if a.records != "" {
+		t.records = newRecorder(filepath.Join(a.records, spec.Job), string(where.Client), recordHead{
+			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
+		})
+	}
+	return t, nil
 }
 
 // task is what an application does in one session of a job.
@@ -72,6 +82,7 @@ type task[C, S any] struct {
 	settings C
 	rules    *rules
 	options  jobOptions
+	records  *recorder // nil: nothing is recorded
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -105,7 +116,7 @@ type taskWorker[C, S any] struct {
 }
 
 func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task[C, S], error) {
-	t := &task[C, S]{app: app, spec: spec, log: (&Options{Logger: log}).logger(app.Name), workers: map[int]*taskWorker[C, S]{}}
+	t := &task[C, S]{app: app, spec: spec, log: log, workers: map[int]*taskWorker[C, S]{}}
 	if err := json.Unmarshal(spec.Settings, &t.settings); err != nil {
 		return nil, fmt.Errorf("the settings of the job: %w", err)
 	}
@@ -158,7 +169,7 @@ func (t *task[C, S]) Options() walk.Options {
 // NewHandler implements the client's Task.
 func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, error) {
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Stats = t.app.newStats(w.Settings)
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
@@ -185,7 +196,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
-	return observe(h, w.errors, &w.snapshots, t.rules), nil
+	return observe(h, w.errors, &w.snapshots, t.rules, w.records), nil
 }
 
 // Update implements the client's Task.
@@ -219,6 +230,9 @@ func (t *task[C, S]) Between(id int) error {
 	return nil
 }
 
+// Close implements the client's Task.
+func (t *task[C, S]) Close() { t.records.close() }
+
 // move adds statistics to others and resets them.
 func move[S any](into, from *S) error {
 	if err := stats.Merge(into, from); err != nil {
@@ -249,7 +263,7 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 	if err := move(c.stats, w.Stats); err != nil {
 		return err
 	}
-	if w.errors.total > 0 {
+	if !w.errors.empty() {
 		if err := w.errors.close(); err != nil {
 			return err
 		}
@@ -388,6 +402,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	t.Stopped = l.Verdict.State == string(Stopped)
 	result.Errors, result.ErrorCounts = errs.smallest, errs.counts
 	result.Snapshots = snapshots.smallest
+	t.Errors += errs.counts[OpRecord]
 	result.Started, result.Finished = l.Started, l.Finished
 	if result.Started.IsZero() {
 		result.Started = spec.Submitted

@@ -84,6 +84,8 @@ func (c *common) place(from origins, program string) error {
 	switch {
 	case given("workers"):
 		return &hintError{errors.New("--workers belongs to the clients, each of which has its own"), fmt.Sprintf("%s client %s -j %d", program, shellWord(c.server), c.workers)}
+	case given("records"):
+		return &hintError{errors.New("--records belongs to the clients, each of which has files of its own"), fmt.Sprintf("%s client %s --records %s", program, shellWord(c.server), shellWord(c.records))}
 	case c.priority == 0:
 		return fmt.Errorf("--priority is from 1 to %d", mostPriority)
 	case c.stall == 0:

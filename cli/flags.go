@@ -38,23 +38,28 @@ type common struct {
 	interval time.Duration
 	color    choice
 
-	quiet     bool
-	verbose   int
-	logLevel  string
-	logFile   string
-	logFormat choice
-	logs      slog.Level // from here on, if no flag says something else
+	quiet      bool
+	verbose    int
+	logLevel   string
+	logFile    string
+	logMaxSize hydra.Size
+	logKeep    int
+	logFormat  choice
+	records    string
+	logs       slog.Level // from here on, if no flag says something else
 
 	cluster
 }
 
 func newCommon() *common {
 	return &common{
-		format:    choice{value: "text", of: []string{"text", "json"}},
-		progress:  choice{value: "auto", of: []string{"auto", "plain", "json", "none"}},
-		color:     choice{value: "auto", of: []string{"auto", "always", "never"}},
-		logFormat: choice{value: "text", of: []string{"text", "json"}},
-		logs:      slog.LevelWarn,
+		format:     choice{value: "text", of: []string{"text", "json"}},
+		progress:   choice{value: "auto", of: []string{"auto", "plain", "json", "none"}},
+		color:      choice{value: "auto", of: []string{"auto", "always", "never"}},
+		logFormat:  choice{value: "text", of: []string{"text", "json"}},
+		logs:       slog.LevelWarn,
+		logMaxSize: 100 << 20,
+		logKeep:    7,
 	}
 }
 
@@ -81,10 +86,15 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.Float64Var(&c.limitOps, "limit-ops", 0, "make at most `N` calls to the file system per second, in the whole job; 0 sets no limit")
 	f.DurationVar(&c.latency, "target-latency", 0, "slow down so that calls for attributes and listings take `TIME` on average, as 5ms")
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
+	c.defineRecords(f)
 }
 
 func (c *common) defineWorkers(f *pflag.FlagSet) {
 	f.IntVarP(&c.workers, "workers", "j", 0, "read `N` directories at a time; 0 finds a good number by itself")
+}
+
+func (c *common) defineRecords(f *pflag.FlagSet) {
+	f.StringVar(&c.records, "records", "", "write what applications record, a line of JSON each, into files in the directory `DIR`")
 }
 
 func (c *common) defineResult(f *pflag.FlagSet) {
@@ -110,6 +120,8 @@ func (c *common) defineLog(f *pflag.FlagSet) {
 	f.CountVarP(&c.verbose, "verbose", "v", "log more; -vv logs all")
 	f.StringVar(&c.logLevel, "log-level", "", "least `LEVEL` to log: debug, info, warn, error, or by name as walk=debug,hydra=info")
 	f.StringVar(&c.logFile, "log-file", "", "append the log to `FILE` instead of standard error")
+	f.Var(&c.logMaxSize, "log-max-size", "rename the log file and begin a new one before it is larger than `SIZE`; 0 lets it grow")
+	f.IntVar(&c.logKeep, "log-keep", c.logKeep, "keep `N` old log files, compressed but for the newest one; 0 keeps all")
 	f.Var(&c.logFormat, "log-format", "text or json")
 }
 
@@ -122,6 +134,7 @@ func (c *common) complete(cmd *cobra.Command) {
 		"log-format": c.logFormat.of,
 		"log-level":  {"debug", "info", "warn", "error"},
 		"workers":    nil, "max-depth": nil, "exclude": nil, "include": nil, "max-errors": nil, "limit-ops": nil, "target-latency": nil, "progress-interval": nil,
+		"log-max-size": nil, "log-keep": nil,
 		"server": nil, "priority": nil, "min-clients": nil, "stall": nil, "listen": nil, "nats": nil,
 	} {
 		if cmd.Flags().Lookup(name) == nil {
@@ -160,6 +173,8 @@ func (c *common) check() error {
 		return errors.New("--limit-ops is a number of calls per second; 0 sets no limit")
 	case c.latency < 0:
 		return errors.New("--target-latency can not be negative; 0 sets none")
+	case c.logKeep < 0:
+		return errors.New("--log-keep can not be negative; 0 keeps all")
 	case c.interval < 0:
 		return errors.New("--progress-interval can not be negative")
 	}
@@ -205,6 +220,7 @@ func (c *common) options() (*hydra.Options, error) {
 		MaxErrors:     c.maxErrors,
 		LimitOps:      c.limitOps,
 		TargetLatency: c.latency,
+		Records:       c.records,
 	}, nil
 }
 

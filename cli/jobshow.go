@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -24,6 +25,18 @@ type shown struct {
 	Current int            `json:"clients_up_to_date"` // they go by the last change
 	Peers   []peerJSON     `json:"peers"`
 	Result  hydra.Document `json:"result,omitempty"`
+
+	Warnings        []warningJSON `json:"warnings"`
+	WarningsDropped uint64        `json:"warnings_dropped"`
+}
+
+// warningJSON is a warning of a client for programs.
+type warningJSON struct {
+	At     time.Time `json:"at"`
+	Host   string    `json:"host"`
+	Client string    `json:"client"`
+	Logger string    `json:"logger"`
+	Text   string    `json:"text"`
 }
 
 // peerJSON is a client that has to do with a job.
@@ -93,6 +106,9 @@ but the last seconds.`,
 		f.BoolVar(&result, "result", false, "show the result so far too")
 	}, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {
 		j, err := c.find(ctx, s, args[0])
+		if err == nil {
+			j, err = s.Status(ctx, j.Job)
+		}
 		if err != nil {
 			return err
 		}
@@ -116,7 +132,10 @@ but the last seconds.`,
 
 // look asks for all that is to be shown of a job.
 func (c *call) look(ctx context.Context, s *hydra.Server, j *hydra.JobStatus, workers, result bool) (*shown, error) {
-	doc := &shown{jobJSON: jobOf(j), Current: j.Current, Peers: []peerJSON{}}
+	doc := &shown{jobJSON: jobOf(j), Current: j.Current, Peers: []peerJSON{}, Warnings: []warningJSON{}, WarningsDropped: j.WarningsDropped}
+	for _, w := range j.Warnings {
+		doc.Warnings = append(doc.Warnings, warningJSON{w.At.UTC(), w.Host, w.Client, w.Logger, w.Text})
+	}
 	peers, err := s.Peers(ctx, j.Job)
 	if err != nil {
 		return nil, err
@@ -202,6 +221,19 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
 	if j.Phase != "ended" && len(doc.Changes) > 0 {
 		line(" ", fmt.Sprintf("%d of %s by the last change", doc.Current, count(int64(j.Clients), "client")+" work"))
 	}
+	if n := len(j.Warnings); n > 0 {
+		shown := j.Warnings[max(0, n-shownWarnings):]
+		for i := range shown {
+			name := "Warnings"
+			if i > 0 {
+				name = " "
+			}
+			line(name, fmt.Sprintf("%s %s %s: %s", at(shown[i].At), escaped(shown[i].Host), escaped(shown[i].Logger), escaped(shown[i].Text)))
+		}
+	}
+	if j.WarningsDropped > 0 {
+		line("Lost", count(int64(min(j.WarningsDropped, math.MaxInt64)), "warning"))
+	}
 	if err := w.Flush(); err != nil || len(doc.Peers) == 0 {
 		return err
 	}
@@ -223,6 +255,9 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
 	}
 	return w.Flush()
 }
+
+// shownWarnings is how many of them are shown to people.
+const shownWarnings = 10
 
 // age is a time since something, as short as it may be.
 func age(d time.Duration) string {

@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"sync"
 
 	"github.com/hydrawalk/hydra"
 )
@@ -31,11 +29,12 @@ func (c *call) openLog() (*logs, error) {
 		service := c.logs < slog.LevelWarn // runs for days
 		l.logger = slog.New(newHandler(c.screen, ls, json, json || service))
 	} else {
-		l.file = &logFile{path: c.logFile}
+		l.file = &logFile{path: c.logFile, max: int64(c.logMaxSize), keep: c.logKeep}
+		l.logger = slog.New(newHandler(l.file, ls, json, true))
+		l.file.says = l.logger.With(hydra.LoggerKey, "cli").Warn
 		if err := l.file.open(); err != nil {
 			return nil, fmt.Errorf("--log-file: %w", err)
 		}
-		l.logger = slog.New(newHandler(l.file, ls, json, true))
 	}
 	c.logger = l.logger
 	c.log = l.logger.With(hydra.LoggerKey, "cli")
@@ -58,43 +57,5 @@ func (l *logs) reopener() func() {
 		if err := l.file.open(); err != nil {
 			l.logger.Error("the log file can not be opened again: the old one is kept", "err", err)
 		}
-	}
-}
-
-// logFile is a file that lines are appended to. It can be opened again after
-// somebody renamed it.
-type logFile struct {
-	path string
-
-	mu sync.Mutex
-	f  *os.File
-}
-
-func (l *logFile) open() error {
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.f != nil {
-		l.f.Close()
-	}
-	l.f = f
-	return nil
-}
-
-func (l *logFile) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.f.Write(p)
-}
-
-func (l *logFile) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.f != nil {
-		l.f.Close()
-		l.f = nil
 	}
 }

@@ -113,6 +113,7 @@ func (c *clienting) init() *clienting { c.common = newService(); return c }
 
 func (c *clienting) define(f *pflag.FlagSet) {
 	c.defineWorkers(f)
+	c.defineRecords(f)
 	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
 	c.defineCreds(f)
 	// Where the server is may be configured; here it is an argument.
@@ -166,7 +167,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
-				Workers: c.workers, Once: c.once, Creds: c.creds, Logger: r.logger,
+				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Logger: r.logger,
 			}, p.apps...)
 		})
 	}

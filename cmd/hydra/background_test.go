@@ -197,11 +197,11 @@ func (b *background) fail(ts *testscript.TestScript, why string) {
 
 // cmdSignal sends a signal:
 //
-//	signal NAME INT|TERM|KILL
+//	signal NAME INT|TERM|KILL|HUP
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	signals := map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}
 	if neg || len(args) != 2 || signals[args[1]] == nil {
-		ts.Fatalf("usage: signal NAME INT|TERM|KILL")
+		ts.Fatalf("usage: signal NAME INT|TERM|KILL|HUP")
 	}
 	ts.Check(backgroundsOf(ts).get(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }
@@ -229,6 +229,24 @@ func cmdEnds(ts *testscript.TestScript, neg bool, args []string) {
 	_, _ = ts.Stdout().Write(b.stdout.text.Bytes())
 	_, _ = ts.Stderr().Write(b.stderr.text.Bytes())
 	delete(bs, b.name)
+}
+
+// cmdHolds waits until a file that others write has lines that match:
+//
+//	holds FILE REGEXP
+func cmdHolds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: holds FILE REGEXP")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	var text []byte
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && re.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not hold %s: %v\n%s", args[0], args[1], err, text)
 }
 
 // cmdFreePort puts an address of the loopback that is free into a variable:

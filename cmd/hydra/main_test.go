@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"signal":   cmdSignal,
 			"ends":     cmdEnds,
 			"still":    cmdStill,
+			"holds":    cmdHolds,
 			"freeport": cmdFreePort,
 			"same":     cmdSame,
 			"files": func(ts *testscript.TestScript, neg bool, args []string) {

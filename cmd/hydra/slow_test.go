@@ -15,12 +15,13 @@ import (
 )
 
 // slow is an application that takes its time: it says which file is in its hand,
-// and goes on when a certain file is there.
+// and goes on when a certain file is there. It records each, and may warn of it.
 func slow() hydra.Application {
 	type settings struct {
 		Gate  string        `json:"gate"`
 		Delay time.Duration `json:"delay"`
 		Say   bool          `json:"say"`
+		Warn  int           `json:"warn"`
 	}
 	type counts struct {
 		Seen  stats.Counter       `json:"seen"`
@@ -31,6 +32,7 @@ func slow() hydra.Application {
 		Flags: func(f *pflag.FlagSet, s *settings) {
 			f.StringVar(&s.Gate, "gate", "", "wait in each file until `FILE` is there")
 			f.DurationVar(&s.Delay, "delay", 0, "take `TIME` for each file")
+			f.IntVar(&s.Warn, "warn", 0, "log `N` warnings for each file")
 			f.BoolVar(&s.Say, "say", false, "name each file")
 		},
 		Prepare: func(s *settings) error {
@@ -64,8 +66,15 @@ func slow() hydra.Application {
 						break
 					}
 				}
+				for i := range c.Warn {
+					w.Log.Warn("odd file", "path", e.Path(), "n", i)
+				}
+				w.Log.Debug("file", "path", e.Path())
 				st, err := e.Stat()
 				if err == nil {
+					if err := w.Record(stats.PathOf(e.Path())); err != nil {
+						return err
+					}
 					w.Stats.Seen.Inc()
 					w.Stats.Names.Add(e.Name(), st.Size)
 				}

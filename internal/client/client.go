@@ -20,6 +20,7 @@ import (
 	"crypto/rand"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/walk"
@@ -30,7 +31,14 @@ type App interface {
 	ID() wire.AppID
 	// Begin begins a session of a job. An error says that this client can not
 	// work on it.
-	Begin(spec *wire.Spec) (Task, error)
+	Begin(spec *wire.Spec, where Where) (Task, error)
+}
+
+// Where says where a session is.
+type Where struct {
+	Client ledger.ClientID
+	Host   string
+	Log    *joblog.Log // of the job
 }
 
 // Task is what an application does in one session.
@@ -52,6 +60,9 @@ type Task interface {
 	// Between is called on a worker's goroutine between two entries after there was
 	// an Update.
 	Between(worker int) error
+	// Close is called once when the session has ended. Of one that was given up,
+	// workers may still hang in the file system. It does not wait.
+	Close()
 }
 
 // Options of a client.
@@ -60,8 +71,8 @@ type Options struct {
 	Apps    []App
 	Workers int // 0 adapts
 	Once    bool
-	Logger  *slog.Logger
-	FS      fs.FS // is walked instead of the system's files
+	Logger  *slog.Logger // without a name
+	FS      fs.FS        // is walked instead of the system's files
 	Host    string
 
 	// Bug breaks the protocol on purpose, for tests that have to notice.
@@ -97,7 +108,6 @@ func Work(ctx context.Context, o Options) error {
 	c := &client{
 		o:        o,
 		id:       ledger.ClientID(strings.ToLower(rand.Text()[:16])),
-		log:      o.Logger,
 		sessions: map[string]*session{},
 		seen:     map[string]bool{},
 		orders:   make(chan wire.Order, 1024),
@@ -108,12 +118,11 @@ func Work(ctx context.Context, o Options) error {
 		opening:  map[string]bool{},
 		opened:   make(chan opened),
 	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
 	if c.o.Host == "" {
 		c.o.Host, _ = os.Hostname()
 	}
+	c.logs.init(o.Logger)
+	c.log = c.logs.of("").Logger(logName)
 	return c.run(ctx)
 }
 
@@ -121,9 +130,10 @@ func Work(ctx context.Context, o Options) error {
 type client struct {
 	o        Options
 	id       ledger.ClientID
-	log      *slog.Logger
-	server   string // that welcomed us, "" if none did
-	strange  bool   // the server is of another version, which was said
+	logs     logs
+	log      *slog.Logger // of what is about no job
+	server   string       // that welcomed us, "" if none did
+	strange  bool         // the server is of another version, which was said
 	sessions map[string]*session
 	seen     map[string]bool    // jobs that are being looked at
 	done     bool               // a job that we worked on is over
@@ -205,6 +215,7 @@ func (c *client) run(ctx context.Context) error {
 			if c.server == "" && connected {
 				c.greet(ctx)
 			}
+			c.tellLogs()
 			c.beat(false)
 		case <-share.C:
 			c.shareWorkers()
@@ -229,6 +240,7 @@ func (c *client) run(ctx context.Context) error {
 			c.forget(s)
 		}
 		if c.o.Once && c.done && len(c.sessions) == 0 {
+			c.tellLogs()
 			c.beat(true)
 			return nil
 		}
@@ -287,7 +299,7 @@ func (c *client) obey(ctx context.Context, o wire.Order) {
 		c.log.Info("the server wants this client to leave: giving the work back")
 		c.fleeing()
 	case o.Refused != "":
-		c.log.Warn("taking no part in a job", "job", o.Job, "why", o.Refused)
+		c.logs.of(o.Job).Logger(logName).Warn("taking no part in a job", "why", o.Refused)
 	case o.Look:
 		c.look(ctx, o.Job)
 	case o.Open:
@@ -347,13 +359,15 @@ func (c *client) look(ctx context.Context, job string) {
 	}
 	// The call may hang: it is not waited for when the client ends.
 	c.seen[job] = true
+	log := c.logs.of(job)
 	result := make(chan wire.Seen, 1)
 	look := func(spec *wire.Spec, app App) {
 		seen := wire.Seen{Job: job, Client: c.id}
-		run, err := app.Begin(spec)
+		run, err := app.Begin(spec, c.where(log))
 		if err != nil {
 			seen.Err = err.Error()
 		} else {
+			defer run.Close()
 			o := run.Options()
 			for _, r := range spec.Roots {
 				seen.Sights = append(seen.Sights, walk.Look(string(r), o.FollowRoots, c.o.FS))
@@ -386,7 +400,7 @@ func (c *client) look(ctx context.Context, job string) {
 			case <-ctx.Done():
 				return
 			case <-timeout.C:
-				c.log.Warn("a path of the job does not answer: waiting for it", "job", job)
+				log.Logger(logName).Warn("a path of the job does not answer: waiting for it")
 				select {
 				case told = <-result:
 				case <-ctx.Done():
@@ -421,11 +435,11 @@ func (c *client) open(ctx context.Context, job string) {
 // begin begins a session that was made.
 func (c *client) begin(ctx context.Context, o opened) {
 	if o.err != nil {
-		c.log.Warn("job can not be worked on", "job", o.job, "err", o.err)
+		c.logs.of(o.job).Logger(logName).Warn("job can not be worked on", "err", o.err)
 		return
 	}
 	c.sessions[o.job] = o.s
-	c.log.Info("working on a job", "job", o.job, "app", o.s.spec.App)
+	o.s.log.Info("working on a job", "app", o.s.spec.App)
 	c.shareWorkers()
 	o.s.start(ctx)
 }
@@ -433,14 +447,15 @@ func (c *client) begin(ctx context.Context, o opened) {
 // forget is called when a session has ended.
 func (c *client) forget(s *session) {
 	s.wait()
+	s.run.Close()
 	if c.sessions[s.spec.Job] == s {
 		delete(c.sessions, s.spec.Job)
 	}
 	switch {
 	case s.lost != nil:
-		c.log.Warn("the session was lost: others do its work", "job", s.spec.Job, "why", s.lost)
+		s.log.Warn("the session was lost: others do its work", "why", s.lost)
 	default:
-		c.log.Info("left a job", "job", s.spec.Job)
+		s.log.Info("left a job")
 	}
 	c.shareWorkers()
 	c.beat(false)
@@ -461,19 +476,23 @@ func (c *client) leave(ctx context.Context) error {
 		select {
 		case s := <-c.ended:
 			s.wait()
+			s.run.Close()
 			delete(c.sessions, s.spec.Job)
 		case p := <-c.peeks:
 			c.answer(p)
 		case <-beat.C:
+			c.tellLogs()
 			c.beat(false)
 		case <-ctx.Done():
 			for _, s := range c.sessions {
 				s.cancel()
 			}
+			c.tellLogs()
 			c.beat(true)
 			return errors.New("not all work could be given back in time: the server gives it to others when it notices")
 		}
 	}
+	c.tellLogs()
 	c.beat(true)
 	return nil
 }

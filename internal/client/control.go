@@ -77,6 +77,7 @@ func (s *session) follow(c *ledger.Control) error {
 		}
 		s.walk.Interject()
 	}
+	s.follows()
 	s.throttle.Measure(now.Latency > 0)
 	s.walk.Pause(s.pauses())
 	return nil
@@ -107,6 +108,13 @@ func (s *session) used() wire.Usage {
 		w.usage = wire.Usage{N: w.usage.N + 1, Ops: u.Ops, Timed: u.Timed, Took: u.Took, Held: u.Held, Elapsed: u.Elapsed}
 	}
 	return w.usage
+}
+
+// follows sets the levels of the log as users want them.
+func (s *session) follows() {
+	if err := s.SetLevels(s.owned.control.Levels); err != nil {
+		s.log.Warn("levels of the log can not be set", "err", err)
+	}
 }
 
 // want notes how many workers there should be. The client goes by it soon.

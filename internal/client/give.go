@@ -124,7 +124,7 @@ func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 	var found []ledger.Stall
 	for _, st := range stalled {
 		found = append(found, ledger.Stall{Place: ledger.Place{Root: st.Root, Path: string(st.Path)}, Op: st.Op, For: s.spec.Stall})
-		s.c.log.Warn("the file system does not answer: the directory is given to others", "op", st.Op, "path", string(st.Path), "for", st.For)
+		s.log.Warn("the file system does not answer: the directory is given to others", "op", st.Op, "path", string(st.Path), "for", st.For)
 	}
 	// A cut that is under way waits for it for ever; what is being written will be
 	// written.

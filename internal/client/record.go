@@ -222,7 +222,7 @@ func (s *session) put(ctx context.Context, key string, data []byte, rev uint64, 
 		case errors.Is(err, bus.ErrNoTable), errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
 			return err
 		case errors.Is(err, bus.ErrFull), errors.Is(err, bus.ErrUnknown) && s.c.connected() && ctx.Err() == nil:
-			s.c.log.Error("the server can not write what was done", "job", s.spec.Job, "err", err)
+			s.log.Error("the server can not write what was done", "err", err)
 		}
 		select {
 		case <-ctx.Done():

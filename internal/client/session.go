@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ import (
 //	         bags that wait for the next cut
 type session struct {
 	c     *client
+	log   *slog.Logger // of what this client does of the job
 	id    ledger.SessionID
 	spec  *wire.Spec
 	table bus.Table
@@ -113,13 +115,15 @@ type fetched struct {
 
 func (c *client) newSession(k *known, table bus.Table, app App) (*session, error) {
 	spec := k.spec
-	run, err := app.Begin(spec)
+	log := c.logs.of(spec.Job)
+	run, err := app.Begin(spec, c.where(log))
 	if err != nil {
 		return nil, err
 	}
 	id := ledger.SessionID(strings.ToLower(rand.Text()[:12]))
 	s := &session{
 		c:      c,
+		log:    log.Logger(logName),
 		id:     id,
 		spec:   spec,
 		table:  table,
@@ -135,6 +139,7 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	}
 	s.prio.Store(int32(spec.Priority))
 	s.want()
+	s.follows()
 	s.setRate(pace.Grant{Rate: wire.NoLimit})
 	if spec.LimitOps > 0 {
 		s.setRate(pace.Grant{Rate: wire.FirstRate})
@@ -212,7 +217,7 @@ func (s *session) loop(ctx context.Context) error {
 	o.Workers = s.c.o.Workers
 	o.FS = s.c.o.FS
 	o.Throttle = &s.throttle
-	o.Logger = s.c.log.With("logger", "walk")
+	o.Logger = s.c.logs.of(s.spec.Job).Logger("walk")
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
 		roots = append(roots, string(r))

@@ -59,7 +59,11 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 	switch a.Kind {
 	case wire.AskStatus, wire.AskPause, wire.AskResume, wire.AskCancel, wire.AskWorkers, wire.AskSet, wire.AskPeers:
 		got, err := j.ask(ctx, a)
-		return wire.Answer{Job: a.Job, Status: []wire.Status{got.status}, Peers: got.peers, More: got.more, Control: got.control}, err
+		answer := wire.Answer{Job: a.Job, Status: []wire.Status{got.status}, Peers: got.peers, More: got.more, Control: got.control}
+		if a.Kind == wire.AskStatus {
+			answer.Warnings, answer.WarningsDropped = j.warnings.last(answerWarnings)
+		}
+		return answer, err
 	case wire.AskRemove:
 		return wire.Answer{Job: a.Job}, s.remove(ctx, j)
 	}

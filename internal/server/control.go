@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
@@ -84,6 +85,14 @@ func (j *job) changeable() error {
 func (j *job) control() {
 	j.ledger.Control.Rev++
 	j.ledger.Touch()
+	j.follow()
+}
+
+// follow does what users want of the server itself.
+func (j *job) follow() {
+	if err := j.SetLevels(j.ledger.Control.Levels); err != nil {
+		j.log.Warn("levels of the log can not be set", "err", err)
+	}
 }
 
 // note notes that a setting was changed.
@@ -132,6 +141,23 @@ func (j *job) set(s *wire.Set) error {
 	}
 	c := &j.ledger.Control
 	changed := false
+	levels := c.Levels
+	if len(s.Levels) > 0 { // first what can be wrong: all is set or nothing
+		levels = maps.Clone(c.Levels)
+		if levels == nil {
+			levels = map[string]string{}
+		}
+		for name, level := range s.Levels {
+			if level == "" {
+				delete(levels, name)
+			} else {
+				levels[name] = level
+			}
+		}
+		if _, err := joblog.ParseLevels(levels, j.spec.App); err != nil {
+			return err
+		}
+	}
 	if s.Settings != nil {
 		now := j.spec.With(c).Settings
 		switch {
@@ -144,20 +170,8 @@ func (j *job) set(s *wire.Set) error {
 			changed = true
 		}
 	}
-	if len(s.Levels) > 0 {
-		levels := maps.Clone(c.Levels)
-		if levels == nil {
-			levels = map[string]string{}
-		}
-		for name, level := range s.Levels {
-			if level == "" {
-				delete(levels, name)
-			} else {
-				levels[name] = level
-			}
-		}
-		changed = changed || !maps.Equal(c.Levels, levels)
-		c.Levels = levels
+	if !maps.Equal(c.Levels, levels) {
+		c.Levels, changed = levels, true
 	}
 	if s.Priority != 0 && s.Priority != j.spec.With(c).Priority {
 		c.Priority, changed = s.Priority, true

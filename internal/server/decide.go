@@ -72,7 +72,7 @@ func (j *job) bury(ctx context.Context) {
 	for _, id := range lost {
 		if err := j.fence(ctx, id); err != nil {
 			j.buried = time.Now()
-			j.s.log.Warn("a lost session can not be fenced yet", "job", j.spec.Job, "session", id, "err", err)
+			j.log.Warn("a lost session can not be fenced yet", "session", id, "err", err)
 			return
 		}
 	}
@@ -405,7 +405,7 @@ func (j *job) end(v ledger.Verdict) {
 		}
 	}
 	j.event("info", "%s", strings.TrimSuffix(fmt.Sprintf("job ended: %s: %s", v.State, v.Reason), ": "))
-	j.s.log.Debug("job ended", "job", j.spec.Job, "since_last_record", l.Finished.Sub(last))
+	j.log.Debug("job ended", "since_last_record", l.Finished.Sub(last))
 }
 
 // deal gives the bags that are free to sessions that need work, and asks others

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/internal/wire"
@@ -21,11 +22,14 @@ import (
 // Whatever comes while the state is written is decided together.
 type job struct {
 	s      *server
+	logs   *joblog.Log
+	log    *slog.Logger
 	spec   *wire.Spec
 	table  bus.Table
 	cancel context.CancelFunc
 
 	mailbox
+	warnings warnings // of clients
 
 	ledger  *ledger.Job
 	rev     uint64
@@ -139,8 +143,11 @@ func (m *mailbox) take() []event {
 }
 
 func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
+	logs := joblog.New(s.o.Logger, spec.Job)
 	return &job{
 		s:       s,
+		logs:    logs,
+		log:     logs.Logger(logName),
 		spec:    spec,
 		table:   table,
 		mailbox: mailbox{full: make(chan struct{}, 1)},
@@ -196,7 +203,7 @@ func (j *job) run(ctx context.Context) {
 	defer func() {
 		// A bug in one job, or a table that nobody of us wrote, is not to end all.
 		if v := recover(); v != nil {
-			j.s.log.Error("job given up: this is a bug of the server", "job", j.spec.Job, "panic", v, "stack", string(debug.Stack()))
+			j.log.Error("job given up: this is a bug of the server", "panic", v, "stack", string(debug.Stack()))
 			j.s.drop(j)
 		}
 	}()
@@ -358,7 +365,7 @@ func (j *job) publish(level string, e wire.Event) {
 	}
 	j.changed = true
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn}
-	j.s.log.Log(context.Background(), levels[level], e.Text, "job", j.spec.Job)
+	j.log.Log(context.Background(), levels[level], e.Text)
 }
 
 // now is what the job is, with what users changed since.

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
@@ -37,7 +38,7 @@ const (
 // Options of a server.
 type Options struct {
 	Bus    bus.Bus
-	Logger *slog.Logger
+	Logger *slog.Logger // without a name
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.
@@ -45,15 +46,16 @@ func Run(ctx context.Context, o Options) error {
 	s := &server{
 		o:       o,
 		id:      strings.ToLower(rand.Text()[:8]),
-		log:     o.Logger,
+		log:     joblog.New(o.Logger, "").Logger(logName),
 		clients: map[ledger.ClientID]*client{},
 		jobs:    map[string]*job{},
 		adopted: map[string]bool{},
 		unread:  map[string]string{},
 	}
-	if s.log == nil {
-		s.log = slog.New(slog.DiscardHandler)
+	if s.o.Logger == nil {
+		s.o.Logger = slog.New(slog.DiscardHandler)
 	}
+	s.told.init(s.o.Logger)
 	return s.run(ctx)
 }
 
@@ -61,6 +63,8 @@ type server struct {
 	o   Options
 	id  string // of this start
 	log *slog.Logger
+
+	told tellers // of what clients log
 
 	mu      sync.Mutex
 	clients map[ledger.ClientID]*client
@@ -95,6 +99,7 @@ func (s *server) run(ctx context.Context) error {
 		wire.SubjectHello: s.hello,
 		wire.SubjectBeat:  s.heard,
 		wire.SubjectSight: s.saw,
+		wire.SubjectLogs:  func(_ context.Context, m bus.Msg) { s.logged(m.Data) },
 
 		wire.SubjectEcho(s.id): func(context.Context, bus.Msg) { s.echoed() },
 	} {
@@ -191,7 +196,7 @@ func (s *server) load(ctx context.Context) error {
 				s.log.Error("job can not be read", "job", id, "err", err)
 			}
 		case j.phase() != ledger.Ended:
-			s.log.Info("job goes on", "job", id, "app", j.spec.App)
+			j.log.Info("job goes on", "app", j.spec.App)
 		}
 	}
 	return nil

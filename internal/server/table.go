@@ -64,6 +64,7 @@ func (j *job) load(ctx context.Context) error {
 		a.err = j.command(a.Ask)
 	}
 	j.show()
+	j.follow()
 	if j.announced == "" {
 		j.announced = j.ledger.Shown()
 	}
@@ -83,7 +84,7 @@ func (j *job) refresh(ctx context.Context) bool {
 	}
 	err := j.load(ctx)
 	if err != nil && ctx.Err() == nil {
-		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		j.log.Warn("job can not be read", "err", err)
 		pause(ctx, time.Second)
 	}
 	return err == nil
@@ -170,7 +171,7 @@ func (j *job) verify(ctx context.Context) {
 		why = err.Error()
 	case err != nil:
 		j.doubt = why
-		j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+		j.log.Warn("job can not be read", "err", err)
 		pause(ctx, time.Second)
 		return
 	case j.ledger.Broken() == "":
@@ -206,7 +207,7 @@ func (j *job) write(ctx context.Context) bool {
 		// read all, only to find out that it wrote again, is of use to nobody.
 		pause(ctx, rivalTime)
 		if err := j.load(ctx); err != nil && ctx.Err() == nil {
-			j.s.log.Warn("job can not be read", "job", j.spec.Job, "err", err)
+			j.log.Warn("job can not be read", "err", err)
 			pause(ctx, time.Second)
 		}
 		return false

@@ -88,7 +88,7 @@ func TestAWorldIsWhatAWalkOfItCounts(t *testing.T) {
 		s := makeSettings(seed)
 		tr := s.tree()
 		want := expect(tr, &s.Rules)
-		task, _ := (&app{r: &s.Rules}).Begin(nil)
+		task, _ := (&app{r: &s.Rules}).Begin(nil, client.Where{})
 		var roots []string
 		for i := range tr.roots {
 			roots = append(roots, tr.rootName(i))

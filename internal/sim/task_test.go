@@ -40,7 +40,7 @@ var appID = wire.AppID{Name: "sim", Version: "1"}
 
 func (a *app) ID() wire.AppID { return appID }
 
-func (a *app) Begin(spec *wire.Spec) (client.Task, error) {
+func (a *app) Begin(spec *wire.Spec, _ client.Where) (client.Task, error) {
 	t := &task{a: a, workers: map[int]*worker{}}
 	if spec != nil {
 		t.settings = string(spec.Settings)
@@ -83,6 +83,8 @@ type counted struct {
 	counts
 	lines []byte // a hash for each error
 }
+
+func (t *task) Close() {}
 
 func (t *task) Options() walk.Options { return walk.Options{Fields: walk.FieldType} }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/pace"
 	"github.com/hydrawalk/hydra/walk"
@@ -18,6 +19,7 @@ const (
 	SubjectHello = "hydra.hello"  // client to server, a request: Hello, answered by Welcome
 	SubjectBeat  = "hydra.beat"   // client to server: Beat
 	SubjectSight = "hydra.sight"  // client to server: Seen
+	SubjectLogs  = "hydra.logs"   // client to server: Logs
 	SubjectAsk   = "hydra.ask"    // command to server, a request: Ask, answered by Answer
 	subjectOrder = "hydra.order." // server to one client: Order
 	subjectPeer  = "hydra.peer."  // command to one client, a request: PeerAsk, answered by PeerAnswer
@@ -177,6 +179,16 @@ type Seen struct {
 	Err    string // why it can not work on it
 }
 
+// Logs are what somebody should look at of what a client logs about a job.
+type Logs struct {
+	Client  ledger.ClientID
+	Host    string
+	Job     string // "": about no job
+	Seq     uint64 // of the first record, from 1; a smaller one than before begins anew
+	Records []joblog.Record
+	Dropped uint64 // records that there was no room for, all in all
+}
+
 // Order is what a server tells a client about one job.
 type Order struct {
 	Job     string
@@ -255,9 +267,12 @@ type Answer struct {
 	Status []Status
 	More   bool // of a list: ask again for what comes after the last one
 
-	Peers   []Peer
-	Clients []Client
-	Control *ledger.Control // of AskPeers
+	// Of the status of one job:
+	Warnings        []Warning // the last ones
+	WarningsDropped uint64    // that got lost on their way, or were too many
+	Peers           []Peer
+	Clients         []Client
+	Control         *ledger.Control // of AskPeers
 }
 
 // Client is a client that has joined the server.
@@ -353,3 +368,12 @@ const (
 	EventSetting EventKind = "setting" // somebody changed one
 	EventNote    EventKind = "note"    // anything else
 )
+
+// Warning is a line of a client's log that somebody should look at.
+type Warning struct {
+	At     time.Time
+	Client ledger.ClientID
+	Host   string
+	Logger string
+	Text   string
+}
