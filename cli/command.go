@@ -50,6 +50,19 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.place(from, p.name); err != nil {
 			return err
 		}
+		r := &call{program: p, common: c, title: cmd.CommandPath()}
+		if c.resume != "" || from["resume"] == originFlag {
+			if err := c.checkResume(cmd, app, from, args); err != nil {
+				return err
+			}
+			w := work{check: runner.CheckReports}
+			return r.resumeJob(cmd.Context(), runner, w, from)
+		}
+		if from["job"] == originFlag {
+			if err := hydra.CheckJobName(c.job); err != nil {
+				return fmt.Errorf("--job: %w", err)
+			}
+		}
 		paths, err := c.paths(args, p.stdin)
 		if err != nil {
 			return err
@@ -60,10 +73,15 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			}
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
-		r := &call{program: p, common: c, title: cmd.CommandPath()}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
 		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
-		if c.server != "" {
+		switch {
+		case c.server == "" && c.job != "":
+			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+				return r.runJob(ctx, runner, paths, o)
+			}
+			r.localJob = c.job
+		case c.server != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
 				return r.submit(ctx, runner, paths, o)
 			}
@@ -95,12 +113,13 @@ type work struct {
 type call struct {
 	*program
 	*common
-	title   string       // how messages begin
-	remote  bool         // the result is that of a server
-	logger  *slog.Logger // without a name
-	log     *slog.Logger // of the command line
-	target  target
-	reports []*target
+	title    string       // how messages begin
+	remote   bool         // the result is that of a server
+	localJob string       // the result is that of a job of this machine
+	logger   *slog.Logger // without a name
+	log      *slog.Logger // of the command line
+	target   target
+	reports  []*target
 }
 
 // run does the work and prints its result. It sets the exit code; an error before
@@ -216,7 +235,7 @@ func exitCode(o *hydra.Outcome, err error) int {
 
 // print prints the result where it was asked for.
 func (c *call) print(doc hydra.Document) error {
-	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.again(doc)) }
+	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.remote, c.again(doc)) }
 	if c.format.value == "json" {
 		write = func(w io.Writer) error { return writeJSON(w, doc) }
 	}

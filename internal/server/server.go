@@ -38,6 +38,8 @@ const (
 type Options struct {
 	Bus    bus.Bus
 	Logger *slog.Logger
+	// Ready, when set, is called once commands are answered.
+	Ready func()
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.
@@ -111,6 +113,9 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	defer sub.Stop()
+	if s.o.Ready != nil {
+		s.o.Ready()
+	}
 
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()

@@ -68,6 +68,7 @@ type Spec struct {
 	Stall     time.Duration
 	MaxErrors int64
 	AllErrors bool // the whole list of errors is kept, not only the smallest
+	Local     bool // one process at a time has server and client both: see package hydra
 	Submitted time.Time
 }
 

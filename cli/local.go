@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Jobs of this machine: --job NAME begins one, --resume NAME goes on with it, and the
+// commands below job have --local.
+
+// notOfJob are the flags that --resume takes: they say what becomes of the result, and
+// how it is made, but not what it is.
+var notOfJob = []string{
+	"job", "resume", "server", "local", "creds", "cancel-on-exit", "workers",
+	"json", "format", "output", "report", "errors", "color",
+	"progress", "progress-interval", "quiet", "verbose", "log-level", "log-file", "log-format",
+}
+
+// checkResume tells what does not go with --resume.
+func (c *common) checkResume(cmd *cobra.Command, app hydra.Application, from origins, args []string) error {
+	switch {
+	case from["job"] == originFlag:
+		return errors.New("--job begins a job and --resume goes on with one: give one of them")
+	case c.resume == "":
+		return errors.New("--resume is empty: name a job")
+	case len(args) > 0 || from["path-file"] == originFlag:
+		return errors.New("--resume goes on with the paths that the job began with: give none")
+	}
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if err == nil && from[f.Name] == originFlag && !slices.Contains(notOfJob, f.Name) && !ofReports(app, f) {
+			err = fmt.Errorf("--%s belongs to the job, which goes on as it began", f.Name)
+		}
+	})
+	return err
+}
+
+// ofReports tells whether a flag of an application says only how a result is shown:
+// the settings of a job, which are kept, do not change with it.
+func ofReports(app hydra.Application, given *pflag.Flag) bool {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	runner := app.Configure(flags)
+	f := flags.Lookup(given.Name)
+	if f == nil {
+		return false
+	}
+	before, err := runner.Settings()
+	if err != nil {
+		return false
+	}
+	if list, ok := given.Value.(pflag.SliceValue); ok {
+		err = f.Value.(pflag.SliceValue).Replace(list.GetSlice())
+	} else {
+		err = f.Value.Set(given.Value.String())
+	}
+	after, settingsErr := runner.Settings()
+	return err == nil && settingsErr == nil && string(before) == string(after)
+}
+
+// runJob makes a job of this machine and runs it.
+func (c *call) runJob(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options) (hydra.Document, error) {
+	doc, err := runner.RunJob(ctx, paths, &hydra.JobOptions{Options: *o, ID: c.job})
+	if errors.Is(err, hydra.ErrJobExists) {
+		return nil, &hydra.UsageError{Err: fmt.Errorf("%w: --resume %s goes on with it, `%s job remove --local %s` forgets it", err, c.job, c.name, c.job)}
+	}
+	return c.kept(ctx, doc, err)
+}
+
+// kept says what becomes of a job that was worked on.
+func (c *call) kept(ctx context.Context, doc hydra.Document, err error) (hydra.Document, error) {
+	var other *hydra.RunningError
+	switch {
+	case errors.As(err, &other):
+		err = fmt.Errorf("%w: `%s job watch --local %s` waits for its result", err, c.name, other.Job)
+	case doc != nil && doc.Common().State == hydra.Complete:
+		c.say(fmt.Sprintf("job %s is kept: `%s job remove --local %s` forgets it", c.localJob, c.name, c.localJob))
+	case doc != nil && ctx.Err() != nil:
+		err = fmt.Errorf("%w: `%s` goes on", err, c.goesOn(doc.Common().App))
+	}
+	return doc, err
+}
+
+// goesOn is the command that goes on with a job of this machine.
+func (c *call) goesOn(app string) string { return c.name + " " + app + " --resume " + c.localJob }
+
+// resumeJob goes on with a job of this machine, or of a server.
+func (c *call) resumeJob(ctx context.Context, runner hydra.Runner, w work, from origins) error {
+	if c.server != "" {
+		w.signal, c.remote = c.onSignal(), true
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+			return c.resumeRemote(ctx, runner, o)
+		}
+		return c.run(ctx, w, from)
+	}
+	if from["creds"] == originFlag || from["cancel-on-exit"] == originFlag {
+		return errors.New("--creds and --cancel-on-exit are for a job of a server: give --server too")
+	}
+	c.localJob = c.resume
+	w.signal = "ending with what is in hand"
+	w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+		doc, err := runner.ResumeJob(ctx, c.resume, &hydra.JobOptions{Options: *o})
+		return c.kept(ctx, doc, err)
+	}
+	return c.run(ctx, w, from)
+}
+
+// resumeRemote lets a job of a server go on, if it does not, and waits for it.
+func (c *call) resumeRemote(ctx context.Context, runner hydra.Runner, o *hydra.Options) (hydra.Document, error) {
+	s, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	found, err := c.find(ctx, s, c.resume)
+	if err != nil {
+		return nil, err
+	}
+	jo := &hydra.JobOptions{Options: *o, Events: c.events(s)}
+	job, err := runner.Job(ctx, s, found.Job, jo)
+	if err != nil {
+		return nil, err
+	}
+	if found.Phase == "ended" {
+		err := error(nil)
+		if found.State != hydra.Complete {
+			err = s.Resume(ctx, found.Job)
+		}
+		if err != nil || found.State == hydra.Complete {
+			jo.Events = nil // it is history
+			c.log.Debug("not resumed", "job", found.Job, "err", err)
+		}
+	}
+	return c.wait(ctx, s, job)
+}
