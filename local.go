@@ -262,6 +262,60 @@ func (l *local) spec(ctx context.Context) (*wire.Spec, error) {
 	return spec, nil
 }
 
+// errAway: the process that ran the job has ended meanwhile.
+var errAway = errors.New("the process that ran the job has just ended: try again")
+
+// away tells whether the process that we are connected to is gone.
+func (l *local) away(connected bool) bool { return l != nil && l.runs && l.engine == nil && !connected }
+
+// WaitLocal returns the result of a local job when it has ended, or what there is of it
+// when no process goes on with it: see [Job.Wait].
+func WaitLocal(ctx context.Context, app Application, name string, o *JobOptions) (Document, error) {
+	if o == nil {
+		o = &JobOptions{}
+	}
+	for {
+		doc, err := waitLocal(ctx, app, name, o)
+		if !errors.Is(err, errAway) {
+			return doc, err
+		}
+	}
+}
+
+func waitLocal(ctx context.Context, app Application, name string, o *JobOptions) (Document, error) {
+	s, err := OpenLocal(ctx, name, &LocalOptions{Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if !s.local.idle() {
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer cancel(nil)
+		wg.Go(func() {
+			for {
+				connected, changed := s.bus.Connected()
+				if s.local.away(connected) {
+					cancel(errAway) // the result is in its directory
+					return
+				}
+				select {
+				case <-changed:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	j, err := s.Job(ctx, app, name, o)
+	if err != nil {
+		return nil, err
+	}
+	return j.Wait(ctx)
+}
+
 // idle says that nobody works on the job.
 func (l *local) idle() bool { return l != nil && !l.runs }
 

@@ -113,12 +113,17 @@ func LocalJobs(ctx context.Context, o *LocalOptions) ([]JobStatus, error) {
 }
 
 func localStatus(ctx context.Context, name string, o *LocalOptions) (JobStatus, error) {
-	s, err := OpenLocal(ctx, name, o)
-	if err != nil {
-		return JobStatus{}, err
+	for {
+		s, err := OpenLocal(ctx, name, o)
+		if err != nil {
+			return JobStatus{}, err
+		}
+		st, err := s.Status(ctx, name)
+		s.Close()
+		if !errors.Is(err, errAway) {
+			return st, err
+		}
 	}
-	defer s.Close()
-	return s.Status(ctx, name)
 }
 
 // RemoveLocal forgets a local job that no process runs, and its result.

@@ -352,6 +352,8 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case s.gone():
+			return nil, errAway
 		case errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
 			return nil, err
 		case errors.Is(err, bus.ErrNoResponder):
@@ -363,6 +365,12 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 			}
 		}
 	}
+}
+
+// gone tells whether the server was a process that ran a local job, and is no more.
+func (s *Server) gone() bool {
+	connected, _ := s.bus.Connected()
+	return s.local.away(connected)
 }
 
 func (s *Server) status(st *wire.Status) JobStatus {

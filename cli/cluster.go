@@ -47,6 +47,7 @@ func (c *cluster) defineCreds(f *pflag.FlagSet) {
 // defineServer defines the flags of commands that only talk to a server.
 func (c *cluster) defineServer(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server: HOST, HOST:PORT, or the nats:// URL of its engine; without this "+hydra.DefaultAddress)
+	f.BoolVar(&c.local, "local", false, "jobs of this machine, that began with --job NAME")
 	c.defineCreds(f)
 }
 

@@ -51,14 +51,14 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			return err
 		}
 		r := &call{program: p, common: c, title: cmd.CommandPath()}
-		if c.resume != "" || from["resume"] == originFlag {
-			if err := c.checkResume(cmd, app, from, args); err != nil {
+		if cmd.Flags().Changed("resume") {
+			if err := c.checkResume(cmd, app, args); err != nil {
 				return err
 			}
 			w := work{check: runner.CheckReports}
 			return r.resumeJob(cmd.Context(), runner, w, from)
 		}
-		if from["job"] == originFlag {
+		if cmd.Flags().Changed("job") {
 			if err := hydra.CheckJobName(c.job); err != nil {
 				return fmt.Errorf("--job: %w", err)
 			}

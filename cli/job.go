@@ -40,12 +40,20 @@ on whatever becomes of that command. Where an ID is asked for, any beginning or
 end of it that no other job has is enough.
 
 The server is that of --server, of HYDRA_SERVER or of the configuration, or else
-the one of this machine, ` + hydra.DefaultAddress + `.`,
+the one of this machine, ` + hydra.DefaultAddress + `.
+
+With --local it is about jobs of this machine, which have no server: a command with
+--job NAME began them. Their whole NAME is given instead of an ID. Such a job is
+kept until it is removed.`,
 		Example: `  # what there is
   ` + p.name + ` job list
 
   # wait for the result, as the command does that submitted it
-  ` + p.name + ` job watch k3j2x1 --report data.html`,
+  ` + p.name + ` job watch k3j2x1 --report data.html
+
+  # what there is of this machine, and forget one
+  ` + p.name + ` job list --local
+  ` + p.name + ` job remove --local nightly`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Flags are those of the commands below: a command that there is not is told first.
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
@@ -54,13 +62,14 @@ the one of this machine, ` + hydra.DefaultAddress + `.`,
 		p.jobList(), p.jobShow(), p.jobWatch(),
 		p.jobAct("resume", "Let a job that was ended before its end go on",
 			`Let a job that was cancelled, or that a limit or a failure ended, go on where it
-was. What was counted stays counted.`, "resumed", (*hydra.Server).Resume),
+was. What was counted stays counted. With --local it goes on in this process, which
+prints its result.`, "resumed", (*hydra.Server).Resume, (*call).resumeLocal),
 		p.jobAct("cancel", "End a job before its end",
 			`End a job before its end. Clients finish the directories at hand; what was counted
-until then is its result, which `+"`"+p.name+` job watch`+"`"+` prints. It can be resumed.`, "cancelled", (*hydra.Server).Cancel),
+until then is its result, which `+"`"+p.name+` job watch`+"`"+` prints. It can be resumed.`, "cancelled", (*hydra.Server).Cancel, (*call).cancelLocal),
 		p.jobAct("remove", "Forget a job that has ended, and its result",
 			`Forget a job that has ended, and its result. Until then a job is kept, however old
-it is.`, "removed", (*hydra.Server).Remove),
+it is.`, "removed", (*hydra.Server).Remove, (*call).removeLocal),
 	} {
 		job.AddCommand(sub)
 	}
@@ -68,8 +77,9 @@ it is.`, "removed", (*hydra.Server).Remove),
 }
 
 // jobSub makes a command below job. run is called with a connection, and a
-// context that ends when the server takes too long.
-func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet), run func(context.Context, *call, *hydra.Server, []string) error) *cobra.Command {
+// context that ends when the server takes too long; local instead of it, for jobs of
+// this machine.
+func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet), run func(context.Context, *call, *hydra.Server, []string) error, local func(*call, context.Context, []string) error) *cobra.Command {
 	c := newCommon()
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -96,8 +106,11 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
-		if _, err := r.begin(cmd, "job"); err != nil {
+		if _, err := r.beginJob(cmd); err != nil {
 			return err
+		}
+		if c.local && cmd.Name() == "resume" {
+			return local(r, cmd.Context(), args) // which has a log of its own
 		}
 		logs, err := r.openLog()
 		if err != nil {
@@ -106,6 +119,9 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 		defer logs.close()
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
 		defer cancel()
+		if c.local {
+			return asUsage(local(r, ctx, args))
+		}
 		s, err := r.connect(ctx)
 		if err != nil {
 			return asUsage(err)
@@ -128,6 +144,21 @@ func needsIDs(cmd *cobra.Command, args []string) error {
 		return &hintError{fmt.Errorf("no ID given"), cmd.Parent().CommandPath() + " list"}
 	}
 	return nil
+}
+
+// beginJob is begin for commands below job.
+func (c *call) beginJob(cmd *cobra.Command) (origins, error) {
+	from, err := c.begin(cmd, "job")
+	if err != nil || !c.local {
+		return from, err
+	}
+	c.remote = false
+	for _, flag := range []string{"server", "creds"} {
+		if from[flag] == originFlag {
+			return nil, fmt.Errorf("--local and --%s contradict each other", flag)
+		}
+	}
+	return from, nil
 }
 
 // find is the job that an ID, or a part of one, means.
@@ -160,8 +191,11 @@ const completeTime = time.Second
 // completeID offers the IDs of jobs.
 func (p *program) completeID(cmd *cobra.Command, c *common, args []string) []string {
 	r := &call{program: p, common: c}
-	if _, err := r.begin(cmd, "job"); err != nil {
+	if _, err := r.beginJob(cmd); err != nil {
 		return nil
+	}
+	if c.local {
+		return localNames(args)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 	defer cancel()
@@ -279,29 +313,41 @@ func (p *program) jobList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json {
-			all := []jobJSON{}
-			for i := range jobs {
-				all = append(all, jobOf(&jobs[i]))
-			}
-			return printJSON(c.stdout, struct {
-				Schema string    `json:"schema"`
-				Jobs   []jobJSON `json:"jobs"`
-			}{"hydra.jobs/1", all})
-		}
-		if len(jobs) == 0 {
-			c.say("there are no jobs at " + s.Address())
-			return nil
-		}
-		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tApplication\tState\tPriority\tClients\tEntries\tErrors\tPaths")
+		return c.printJobs(jobs, "at "+s.Address())
+	}, (*call).listLocal)
+}
+
+// printJobs prints the list of jobs of some place.
+func (c *call) printJobs(jobs []hydra.JobStatus, place string) error {
+	if c.json {
+		all := []jobJSON{}
 		for i := range jobs {
-			j := &jobs[i]
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", j.Job, j.App, stateOf(j), j.Priority, j.Clients,
-				humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
+			all = append(all, jobOf(&jobs[i]))
 		}
-		return w.Flush()
-	})
+		return printJSON(c.stdout, struct {
+			Schema string    `json:"schema"`
+			Jobs   []jobJSON `json:"jobs"`
+		}{"hydra.jobs/1", all})
+	}
+	if len(jobs) == 0 {
+		c.say("there are no jobs " + place)
+		return nil
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	if c.local {
+		fmt.Fprintln(w, "Name\tApplication\tState\tEntries\tErrors\tPaths")
+	} else {
+		fmt.Fprintln(w, "ID\tApplication\tState\tPriority\tClients\tEntries\tErrors\tPaths")
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		fmt.Fprintf(w, "%s\t%s\t%s\t", j.Job, j.App, stateOf(j))
+		if !c.local {
+			fmt.Fprintf(w, "%d\t%d\t", j.Priority, j.Clients)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
+	}
+	return w.Flush()
 }
 
 func (p *program) jobShow() *cobra.Command {
@@ -315,18 +361,22 @@ func (p *program) jobShow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json {
-			return printJSON(c.stdout, struct {
-				Schema string `json:"schema"`
-				jobJSON
-			}{"hydra.job/1", jobOf(&j)})
-		}
-		return writeJob(c.stdout, &j)
-	})
+		return c.printJob(&j)
+	}, (*call).showLocal)
+}
+
+func (c *call) printJob(j *hydra.JobStatus) error {
+	if c.json {
+		return printJSON(c.stdout, struct {
+			Schema string `json:"schema"`
+			jobJSON
+		}{"hydra.job/1", jobOf(j)})
+	}
+	return writeJob(c.stdout, j, c.local)
 }
 
 // writeJob describes a job for people.
-func writeJob(out io.Writer, j *hydra.JobStatus) error {
+func writeJob(out io.Writer, j *hydra.JobStatus, local bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	line := func(name, text string) {
 		if text != "" {
@@ -349,8 +399,14 @@ func writeJob(out io.Writer, j *hydra.JobStatus) error {
 	if j.Waits != "" {
 		line("Waits", printable(j.Waits))
 	}
-	line("Priority", fmt.Sprint(j.Priority))
-	if j.Phase != "ended" {
+	if !local {
+		line("Priority", fmt.Sprint(j.Priority))
+	}
+	switch {
+	case j.Phase == "ended" || j.State == hydra.Interrupted:
+	case local:
+		line("At work", count(int64(p.Workers), "worker"))
+	default:
 		line("At work", count(int64(p.Workers), "worker")+" on "+count(int64(j.Clients), "client"))
 	}
 	line("Entries", humanize.Comma(p.Entries))
@@ -373,7 +429,7 @@ func writeJob(out io.Writer, j *hydra.JobStatus) error {
 }
 
 // jobAct makes a command that changes a job.
-func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server, context.Context, string) error) *cobra.Command {
+func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server, context.Context, string) error, local func(*call, context.Context, []string) error) *cobra.Command {
 	return p.jobSub(&cobra.Command{
 		Use:     name + " [flags] ID...",
 		Short:   short,
@@ -392,7 +448,7 @@ func (p *program) jobAct(name, short, long, done string, act func(*hydra.Server,
 			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
-	})
+	}, local)
 }
 
 // jobWatch waits for a job, and prints its result.
@@ -428,9 +484,12 @@ Ctrl-C ends the waiting; the job goes on.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
-		from, err := r.begin(cmd, "job")
+		from, err := r.beginJob(cmd)
 		if err != nil {
 			return err
+		}
+		if c.local {
+			return r.watchLocal(cmd.Context(), args[0], from)
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
 		defer cancel()

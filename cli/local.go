@@ -23,18 +23,18 @@ var notOfJob = []string{
 }
 
 // checkResume tells what does not go with --resume.
-func (c *common) checkResume(cmd *cobra.Command, app hydra.Application, from origins, args []string) error {
+func (c *common) checkResume(cmd *cobra.Command, app hydra.Application, args []string) error {
 	switch {
-	case from["job"] == originFlag:
+	case cmd.Flags().Changed("job"):
 		return errors.New("--job begins a job and --resume goes on with one: give one of them")
 	case c.resume == "":
 		return errors.New("--resume is empty: name a job")
-	case len(args) > 0 || from["path-file"] == originFlag:
+	case len(args) > 0 || cmd.Flags().Changed("path-file"):
 		return errors.New("--resume goes on with the paths that the job began with: give none")
 	}
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if err == nil && from[f.Name] == originFlag && !slices.Contains(notOfJob, f.Name) && !ofReports(app, f) {
+		if err == nil && f.Changed && !slices.Contains(notOfJob, f.Name) && !ofReports(app, f) {
 			err = fmt.Errorf("--%s belongs to the job, which goes on as it began", f.Name)
 		}
 	})
@@ -78,9 +78,9 @@ func (c *call) kept(ctx context.Context, doc hydra.Document, err error) (hydra.D
 	switch {
 	case errors.As(err, &other):
 		err = fmt.Errorf("%w: `%s job watch --local %s` waits for its result", err, c.name, other.Job)
-	case doc != nil && doc.Common().State == hydra.Complete:
+	case doc != nil && ctx.Err() == nil:
 		c.say(fmt.Sprintf("job %s is kept: `%s job remove --local %s` forgets it", c.localJob, c.name, c.localJob))
-	case doc != nil && ctx.Err() != nil:
+	case doc != nil && doc.Common().State == hydra.Interrupted:
 		err = fmt.Errorf("%w: `%s` goes on", err, c.goesOn(doc.Common().App))
 	}
 	return doc, err
@@ -137,4 +137,115 @@ func (c *call) resumeRemote(ctx context.Context, runner hydra.Runner, o *hydra.O
 		}
 	}
 	return c.wait(ctx, s, job)
+}
+
+// localNames are the names of jobs of this machine that are not given yet, for a shell.
+func localNames(given []string) []string {
+	names, err := hydra.LocalJobNames()
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(given, name) })
+}
+
+func (c *call) openLocal(ctx context.Context, name string) (*hydra.Server, error) {
+	return hydra.OpenLocal(ctx, name, &hydra.LocalOptions{Logger: c.logger})
+}
+
+// withLocal opens a job of this machine and tells how it does.
+func (c *call) withLocal(ctx context.Context, name string, do func(*hydra.Server, *hydra.JobStatus) error) error {
+	s, err := c.openLocal(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	st, err := s.Status(ctx, name)
+	if err != nil {
+		return err
+	}
+	return do(s, &st)
+}
+
+func (c *call) listLocal(ctx context.Context, _ []string) error {
+	jobs, err := hydra.LocalJobs(ctx, &hydra.LocalOptions{Logger: c.logger})
+	return errors.Join(c.printJobs(jobs, "of this machine"), err)
+}
+
+func (c *call) showLocal(ctx context.Context, args []string) error {
+	return c.withLocal(ctx, args[0], func(_ *hydra.Server, st *hydra.JobStatus) error { return c.printJob(st) })
+}
+
+// each does something with each of several jobs.
+func (c *call) each(names []string, done string, do func(name string) error) error {
+	var errs []error
+	for _, name := range names {
+		err := do(name)
+		if err == nil {
+			c.say(done + " job " + name)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *call) cancelLocal(ctx context.Context, names []string) error {
+	return c.each(names, "cancelled", func(name string) error {
+		return c.withLocal(ctx, name, func(s *hydra.Server, _ *hydra.JobStatus) error { return s.Cancel(ctx, name) })
+	})
+}
+
+func (c *call) removeLocal(ctx context.Context, names []string) error {
+	return c.each(names, "removed", func(name string) error {
+		err := hydra.RemoveLocal(ctx, name)
+		var other *hydra.RunningError
+		if errors.As(err, &other) {
+			err = fmt.Errorf("%w: `%s job cancel --local %s` ends it", err, c.name, name)
+		}
+		return err
+	})
+}
+
+// localApp finds the application of a job of this machine.
+func (c *call) localApp(ctx context.Context, name string) (app hydra.Application, err error) {
+	err = c.withLocal(ctx, name, func(_ *hydra.Server, st *hydra.JobStatus) error {
+		if app = c.app(st.App); app == nil {
+			return fmt.Errorf("job %s is one of %s, which this program does not have", name, st.App)
+		}
+		return nil
+	})
+	return app, err
+}
+
+// resumeLocal goes on with a job of this machine, in this process.
+func (c *call) resumeLocal(ctx context.Context, names []string) error {
+	if len(names) > 1 {
+		return fmt.Errorf("one NAME is expected, not %d: the job goes on in this process", len(names))
+	}
+	app, err := c.localApp(ctx, names[0])
+	if err != nil {
+		return asUsage(err)
+	}
+	c.resume = names[0]
+	runner := app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError))
+	return c.resumeJob(ctx, runner, work{check: runner.CheckReports}, nil)
+}
+
+// watchLocal waits for a job of this machine that a process runs, and prints its
+// result, or what there is of it if none does.
+func (c *call) watchLocal(ctx context.Context, name string, from origins) error {
+	app, err := c.localApp(ctx, name)
+	if err != nil {
+		return asUsage(err)
+	}
+	c.localJob = name
+	return c.run(ctx, work{
+		check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,
+		do: func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+			doc, err := hydra.WaitLocal(ctx, app, name, &hydra.JobOptions{Options: *o})
+			if doc == nil && ctx.Err() != nil {
+				err = fmt.Errorf("%w: job %s goes on: `%s job watch --local %s` waits for its result", context.Cause(ctx), name, c.name, name)
+			}
+			return doc, err
+		},
+	}, from)
 }
