@@ -37,6 +37,12 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	must(cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if c.local = c.server == ""; !c.local {
+			return p.completeID(cmd, c, nil), cobra.ShellCompDirectiveNoFileComp
+		}
+		return localNames(nil), cobra.ShellCompDirectiveNoFileComp
+	}))
 	describeReports(cmd, info.Reports)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := p.readConfig(cmd, info.Name)
