@@ -373,13 +373,21 @@ func runJob(ctx context.Context, app distributed, roots []string, o *JobOptions)
 		return nil, err
 	}
 	if _, err := s.ask(ctx, wire.Ask{Kind: wire.AskSubmit, Spec: spec}); err != nil {
-		_, noJob := s.local.spec(context.WithoutCancel(ctx))
-		if s.Close(); errors.Is(noJob, ErrNoJob) {
-			_ = RemoveLocal(context.WithoutCancel(ctx), o.ID) // the first error says more
-		}
+		s.local.forgetUnbegun(ctx)
 		return nil, fmt.Errorf("job %s can not be begun: %w", o.ID, err)
 	}
 	return s.local.run(ctx, &Job{s: s, id: o.ID, app: app, o: o})
+}
+
+// forgetUnbegun removes the directory if there is no job in it after all: a signal may
+// have come, or the disk is full.
+func (l *local) forgetUnbegun(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, err := l.spec(ctx)
+	if l.close(); errors.Is(err, ErrNoJob) {
+		_ = RemoveLocal(ctx, l.name) // why it was not begun is the error that counts
+	}
 }
 
 // resumeJob lets a local job go on that is not done.

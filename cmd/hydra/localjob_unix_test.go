@@ -126,6 +126,31 @@ func TestALocalJobThatIsKilledGoesOnAndCountsEachFileOnce(t *testing.T) {
 	}
 }
 
+func TestADirectoryInWhichALocalJobIsKilledEachTimeIsNotSuspected(t *testing.T) {
+	t.Parallel()
+	root, home := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "file"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	env := append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home, "XDG_CONFIG_HOME="+home)
+	gate := filepath.Join(home, "gate")
+	live(t, env, 1, "--job", "j", "--gate", gate, root)
+	for range 6 {
+		if l := live(t, env, 1, "--resume", "j"); !l.killed {
+			t.Fatalf("it ended: %s", l.out)
+		}
+	}
+	if err := os.WriteFile(gate, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l := live(t, env, 0, "--resume", "j")
+	for _, want := range []string{`"complete": true`, `"seen": 1,`, `"errors": []`} {
+		if !strings.Contains(string(l.out), want) {
+			t.Errorf("%s is not in\n%s", want, l.out)
+		}
+	}
+}
+
 func TestFilesOfALocalJobArePrivateAndWithoutOneThereAreNone(t *testing.T) {
 	t.Parallel()
 	root, _ := slowTree(t, rand.New(rand.NewPCG(1, 2)))
