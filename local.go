@@ -360,8 +360,12 @@ func runJob(ctx context.Context, app distributed, roots []string, o *JobOptions)
 	}
 	// The list of errors is kept: who goes on with the job may want it.
 	spec.Local, spec.AllErrors, spec.Stall, spec.Clients = true, true, never, 0
+	isNew := errors.Is(needsLocalJob(o.ID), ErrNoJob)
 	s, err := openLocal(ctx, o.ID, true, o.logger("hydra"))
 	if err != nil {
+		if isNew {
+			_ = RemoveLocal(context.WithoutCancel(ctx), o.ID) // not if somebody else was faster and has it
+		}
 		return nil, err
 	}
 	defer s.Close()
