@@ -97,7 +97,7 @@ func OpenLocal(ctx context.Context, name string, o *LocalOptions) (*Server, erro
 	return s, nil
 }
 
-// Lock time: how long a job may be held by who only looks at it.
+// How long a job may be held by who only looks at it.
 const (
 	lockTime  = 5 * time.Second
 	lockPause = 20 * time.Millisecond

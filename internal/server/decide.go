@@ -109,7 +109,7 @@ func (j *job) fence(ctx context.Context, id ledger.SessionID) error {
 	delete(j.peers, id)
 	j.records = true
 	if j.spec.Local {
-		j.event("info", "going on where process %s ended", p.client)
+		j.event("info", "going on from what was written down of session %s", id)
 		return nil
 	}
 	j.event("warn", "client %s on %s lost: its work is done by others", p.client, host)
