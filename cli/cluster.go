@@ -31,7 +31,7 @@ const mostPriority = 1000
 func (c *cluster) define(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", "", "let the clients of the server at `ADDRESS` do it: HOST, HOST:PORT, or the nats:// URL of its engine")
 	f.BoolVar(&c.local, "local", false, "do it on this machine, though a server is configured")
-	f.StringVar(&c.job, "job", "", "keep what is done, under `NAME`: should it be interrupted or killed, --resume NAME goes on. With --server, name the job so")
+	f.StringVar(&c.job, "job", "", "keep what is done, under `NAME`: should it be interrupted or killed, --resume NAME goes on. It stays until job remove --local NAME. With --server, name the job so")
 	f.StringVar(&c.resume, "resume", "", "go on with the job `NAME` of this machine, or of --server, with the paths and settings it began with; if it has ended, print its result again")
 	f.IntVar(&c.priority, "priority", 10, "share of the clients' workers, in proportion to that of other jobs: `N` from 1 to 1000")
 	f.IntVar(&c.minClients, "min-clients", 0, "begin when `N` clients are there")
