@@ -310,10 +310,14 @@ func waitLocal(ctx context.Context, app Application, name string, o *JobOptions)
 		})
 	}
 	j, err := s.Job(ctx, app, name, o)
-	if err != nil {
-		return nil, err
+	var doc Document
+	if err == nil {
+		doc, err = j.Wait(ctx)
 	}
-	return j.Wait(ctx)
+	if doc == nil && errors.Is(context.Cause(ctx), errAway) {
+		err = errAway // it ended while its result was read
+	}
+	return doc, err
 }
 
 // idle says that nobody works on the job.
