@@ -10,6 +10,7 @@ package hydra
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -153,6 +154,17 @@ type Runner interface {
 	Run(ctx context.Context, roots []string, o *Options) (Document, error)
 	// Submit makes a job of a server of it: see [Server.Submit].
 	Submit(ctx context.Context, s *Server, roots []string, o *JobOptions) (*Job, error)
+	// RunJob runs it in this process as a job that is kept, named by o.ID: it
+	// survives the process, and goes on with ResumeJob. The error is that of Run,
+	// [ErrJobExists], or [RunningError].
+	RunJob(ctx context.Context, roots []string, o *JobOptions) (Document, error)
+	// ResumeJob lets a job of RunJob go on, with the paths, settings and options that
+	// it began with. If it has ended, its result is returned again.
+	ResumeJob(ctx context.Context, name string, o *JobOptions) (Document, error)
+	// Job finds a job that was submitted before: see [Server.Job].
+	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
+	// Settings are those that a job would keep, as JSON.
+	Settings() ([]byte, error)
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -189,6 +201,20 @@ func (r *runner[C, S]) Run(ctx context.Context, roots []string, o *Options) (Doc
 func (r *runner[C, S]) Submit(ctx context.Context, s *Server, roots []string, o *JobOptions) (*Job, error) {
 	return s.Submit(ctx, r.app, roots, o)
 }
+
+func (r *runner[C, S]) RunJob(ctx context.Context, roots []string, o *JobOptions) (Document, error) {
+	return runJob(ctx, r.app, roots, o)
+}
+
+func (r *runner[C, S]) ResumeJob(ctx context.Context, name string, o *JobOptions) (Document, error) {
+	return resumeJob(ctx, r.app, name, o)
+}
+
+func (r *runner[C, S]) Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error) {
+	return s.Job(ctx, r.app, id, o)
+}
+
+func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
 
 func (r *runner[C, S]) CheckReports(names []string) error {
 	for _, name := range names {

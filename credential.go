@@ -185,13 +185,16 @@ func isPrivate(file string) error {
 	return err
 }
 
+// credentialName is the file in a state directory that holds it.
+const credentialName = "credential.json"
+
 // ownCredential is what a server asks for: the same each time, so that clients
 // find back after a restart.
-func ownCredential(a *address, stateDir string) (credential, error) {
+func ownCredential(stateDir string) (credential, error) {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return credential{}, err
 	}
-	file := filepath.Join(stateDir, "credential.json")
+	file := filepath.Join(stateDir, credentialName)
 	text, err := os.ReadFile(file)
 	if err == nil {
 		var c credential
@@ -201,8 +204,12 @@ func ownCredential(a *address, stateDir string) (credential, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return credential{}, err
 	}
-	c := credential{User: "hydra", Password: rand.Text() + rand.Text()}
+	c := newCredential()
 	return c, writePrivate(file, c)
+}
+
+func newCredential() credential {
+	return credential{User: "hydra", Password: rand.Text() + rand.Text()}
 }
 
 // writeCredential lets commands and clients of this user find the credential.
@@ -217,8 +224,8 @@ func writeCredential(a *address, c credential) error {
 	return writePrivate(file, c)
 }
 
-func writePrivate(file string, c credential) error {
-	text, err := json.Marshal(c)
+func writePrivate(file string, secret any) error {
+	text, err := json.Marshal(secret)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ func (e *CancelledError) Error() string { return "job " + e.Job + " was cancelle
 // Workers, Records and FS are the clients' own business and are not used.
 type JobOptions struct {
 	Options
+	// ID names the job; no other job may have it. "" makes one up.
+	ID string
 	// Priority decides how clients share their workers among jobs: in proportion
 	// to it. 0 is 10.
 	Priority int
@@ -63,13 +65,19 @@ type Server struct {
 	bus     bus.Bus
 	address string
 	log     *slog.Logger
+	local   *local // a job of this machine, nil for a server
 }
 
 // Address is where the server is: HOST:PORT.
 func (s *Server) Address() string { return s.address }
 
 // Close ends the connection. Jobs go on.
-func (s *Server) Close() error { return s.bus.Close() }
+func (s *Server) Close() error {
+	if s.local != nil {
+		return s.local.close()
+	}
+	return s.bus.Close()
+}
 
 // Job is a job of a server.
 type Job struct {
@@ -87,8 +95,8 @@ type JobStatus struct {
 	App       string
 	Paths     []string
 	Priority  int
-	Phase     string // waiting, running, paused, stopping, ended
-	State     State  // when it has ended
+	Phase     string // waiting, running, paused, stopping, ended; of a local job that no process runs, interrupted
+	State     State  // when it has ended, or was interrupted
 	Reason    string
 	Waits     string // what it waits for
 	Submitted time.Time
@@ -158,8 +166,14 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		return nil, err
 	}
 	now := time.Now()
+	id := now.UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6])
+	if o.ID != "" {
+		if id = o.ID; CheckJobName(id) != nil {
+			return nil, CheckJobName(id)
+		}
+	}
 	spec := &wire.Spec{
-		Job:       now.UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6]),
+		Job:       id,
 		App:       a.Name,
 		Version:   a.Version,
 		Priority:  o.Priority,
@@ -285,7 +299,7 @@ func (s *Server) Jobs(ctx context.Context) ([]JobStatus, error) {
 			return nil, err
 		}
 		for i := range answer.Status {
-			all = append(all, status(&answer.Status[i]))
+			all = append(all, s.status(&answer.Status[i]))
 			last = answer.Status[i].Job
 		}
 		if !answer.More || len(answer.Status) == 0 {
@@ -327,7 +341,7 @@ func (s *Server) command(ctx context.Context, kind, job string) (JobStatus, erro
 	if len(answer.Status) == 0 {
 		return JobStatus{}, fmt.Errorf("the server said nothing of job %s", job)
 	}
-	st := status(&answer.Status[0])
+	st := s.status(&answer.Status[0])
 	st.WarningsDropped = answer.WarningsDropped
 	for _, w := range answer.Warnings {
 		st.Warnings = append(st.Warnings, Warning{At: w.At, Host: w.Host, Client: string(w.Client), Logger: w.Logger, Text: w.Text})
@@ -369,6 +383,8 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case s.gone():
+			return nil, errAway
 		case errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
 			return nil, err
 		case errors.Is(err, bus.ErrNoResponder):
@@ -382,17 +398,27 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 	}
 }
 
-func status(st *wire.Status) JobStatus {
+// gone tells whether the server was a process that ran a local job, and is no more.
+func (s *Server) gone() bool {
+	connected, _ := s.bus.Connected()
+	return s.local.away(connected)
+}
+
+func (s *Server) status(st *wire.Status) JobStatus {
 	var paths []string
 	for _, r := range st.Roots {
 		paths = append(paths, withoutSlash(string(r)))
 	}
-	return JobStatus{
+	status := JobStatus{
 		Job: st.Job, App: st.App, Paths: paths, Priority: st.Priority,
 		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Waits: st.Waits,
 		Submitted: st.Submitted, Started: st.Started, Finished: st.Finished,
 		Clients: st.Clients, Progress: progressOf(&st.Totals, st), Changed: st.Control, Current: st.Known,
 	}
+	if s.local != nil {
+		s.local.correct(&status)
+	}
+	return status
 }
 
 // ID names the job.
@@ -408,6 +434,9 @@ func (j *Job) Cancel(ctx context.Context) error { return j.s.Cancel(ctx, j.id) }
 // the server can not be reached. The error is that of [Run], or why there is no
 // result. If ctx is cancelled the job goes on, and another Wait may follow.
 func (j *Job) Wait(ctx context.Context) (Document, error) {
+	if j.s.local.idle() {
+		return j.s.local.result(ctx, j.app, j.o, notRun)
+	}
 	news := make(chan wire.Status, 64)
 	sub, err := j.s.bus.Subscribe(wire.SubjectNews(j.id), func(m bus.Msg) {
 		var st wire.Status
@@ -497,6 +526,9 @@ func (j *Job) follow(st *wire.Status) {
 	}
 	if j.o.Monitor != nil {
 		p := progressOf(&st.Totals, st)
+		if j.s.local != nil {
+			p.Clients, p.Waits = 0, "" // it is this process
+		}
 		j.o.Monitor.remote.Store(&p)
 	}
 }
@@ -516,20 +548,22 @@ func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
 	}
-	doc, err := readResult(ctx, table, j.app, &j.o.Options)
+	doc, err := readResult(ctx, table, j.app, &j.o.Options, "")
 	if doc == nil && err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
 	}
 	return doc, err
 }
 
-// readResult makes the result of what is in a job's table.
-func readResult(ctx context.Context, table bus.Table, app distributed, o *Options) (Document, error) {
-	return readPart(ctx, table, app, o, "")
+// readResult makes the result of what is in a job's table. If the job has not ended,
+// and nobody works on it, it was interrupted: why says by what.
+func readResult(ctx context.Context, table bus.Table, app distributed, o *Options, why string) (Document, error) {
+	return readPart(ctx, table, app, o, why, "")
 }
 
-// readPart is readResult of what one client counted; "" is all.
-func readPart(ctx context.Context, table bus.Table, app distributed, o *Options, client ledger.ClientID) (Document, error) {
+// readPart is readResult of what one client counted, or with "" all did; with no why
+// the job may be worked on.
+func readPart(ctx context.Context, table bus.Table, app distributed, o *Options, why string, client ledger.ClientID) (Document, error) {
 	spec, state := new(wire.Spec), new(ledger.State)
 	for key, into := range map[string]any{wire.KeySpec: spec, wire.KeyState: state} {
 		if err := read(ctx, table, key, into); err != nil {
@@ -553,6 +587,15 @@ func readPart(ctx context.Context, table bus.Table, app distributed, o *Options,
 			records = append(records, r)
 		}
 	}
+	part := client != "" || state.Phase != ledger.Ended && why == ""
+	if state.Phase != ledger.Ended && why != "" {
+		state.Verdict = ledger.Verdict{State: string(Interrupted), Reason: why}
+		for _, r := range records {
+			if r.At.After(state.Finished) {
+				state.Finished = r.At
+			}
+		}
+	}
 	if o.Errors != nil {
 		slices.SortFunc(records, func(a, b *ledger.Record) int { return strings.Compare(string(a.Session), string(b.Session)) })
 		for _, r := range records {
@@ -568,7 +611,6 @@ func readPart(ctx context.Context, table bus.Table, app distributed, o *Options,
 		}
 	}
 	l := ledger.NewJob(state, records)
-	part := client != "" || l.Phase != ledger.Ended
 	return app.document(ctx, spec, l, o, part, func(r *ledger.Record) ([][]byte, error) {
 		var parts [][]byte
 		if r.Data != nil {

@@ -93,7 +93,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 			return err
 		}
 	}
-	cred, err := ownCredential(at, o.StateDir)
+	cred, err := ownCredential(o.StateDir)
 	if err != nil {
 		return fmt.Errorf("the state directory %s can not be used: %w", o.StateDir, err)
 	}

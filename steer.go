@@ -271,7 +271,7 @@ func (s *Server) snapshot(ctx context.Context, app Application, job string, clie
 	}
 	// What a record names may be gone when it is read: there is a newer one then.
 	for try := 0; ; try++ {
-		doc, err := readPart(ctx, table, d, &Options{Logger: s.log}, client)
+		doc, err := readPart(ctx, table, d, &Options{Logger: s.log}, "", client)
 		if !errors.Is(err, bus.ErrNoKey) || try == 10 {
 			return doc, err
 		}

@@ -392,6 +392,14 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 		t.Workers += n
 	}
 	result.Clients, result.Workers = max(1, len(clients)), t.Workers
+	if spec.Local {
+		// One process after the other.
+		result.Clients, result.Workers = 1, 0
+		for _, n := range clients {
+			result.Workers = max(result.Workers, n)
+		}
+		t.Workers = result.Workers
+	}
 	t.QueuedDirs, t.QueuedFiles = l.Remains(len(spec.Roots))
 	if part {
 		// Records are of different moments, and something may be on its way.

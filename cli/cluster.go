@@ -21,6 +21,8 @@ type cluster struct {
 	stall        time.Duration
 	cancelOnExit bool
 	creds        string
+	job          string // "": on this machine, nothing is kept
+	resume       string
 }
 
 // mostPriority is the highest that a job can have.
@@ -29,6 +31,8 @@ const mostPriority = 1000
 func (c *cluster) define(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", "", "let the clients of the server at `ADDRESS` do it: HOST, HOST:PORT, or the nats:// URL of its engine")
 	f.BoolVar(&c.local, "local", false, "do it on this machine, though a server is configured")
+	f.StringVar(&c.job, "job", "", "keep what is done, under `NAME`: should it be interrupted or killed, --resume NAME goes on. It stays until job remove --local NAME. With --server, name the job so")
+	f.StringVar(&c.resume, "resume", "", "go on with the job `NAME` of this machine, or of --server, with the paths and settings it began with; if it has ended, print its result again")
 	f.IntVar(&c.priority, "priority", 10, "share of the clients' workers, in proportion to that of other jobs: `N` from 1 to 1000")
 	f.IntVar(&c.minClients, "min-clients", 0, "begin when `N` clients are there")
 	f.DurationVar(&c.stall, "stall", time.Minute, "give a directory to another client when one system call on it takes longer than `TIME`")
@@ -43,6 +47,7 @@ func (c *cluster) defineCreds(f *pflag.FlagSet) {
 // defineServer defines the flags of commands that only talk to a server.
 func (c *cluster) defineServer(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server: HOST, HOST:PORT, or the nats:// URL of its engine; without this "+hydra.DefaultAddress)
+	f.BoolVar(&c.local, "local", false, "jobs of this machine, that began with --job NAME")
 	c.defineCreds(f)
 }
 
@@ -140,7 +145,7 @@ func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, 
 	}
 	defer s.Close()
 	job, err := runner.Submit(ctx, s, paths, &hydra.JobOptions{
-		Options: *o, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
+		Options: *o, ID: c.job, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, c.as(s.Address()))
@@ -209,10 +214,12 @@ func (c *call) say(text string) {
 	}
 }
 
-// again is the command that lets a job go on, "" if the result is that of a run on
-// this machine.
+// again is the command that lets a job go on, "" if the result is not that of a job.
 func (c *call) again(doc hydra.Document) string {
-	if !c.remote {
+	switch {
+	case c.localJob != "":
+		return c.goesOn(doc.Common().App)
+	case !c.remote:
 		return ""
 	}
 	return c.toServer("job resume " + doc.Common().Job)

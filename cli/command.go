@@ -38,6 +38,12 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	must(cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if c.local = c.server == ""; !c.local {
+			return p.completeID(cmd, c, nil, nil), cobra.ShellCompDirectiveNoFileComp
+		}
+		return localNames(nil), cobra.ShellCompDirectiveNoFileComp
+	}))
 	describeReports(cmd, info.Reports)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := p.readConfig(cmd, info.Name)
@@ -51,6 +57,19 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.place(from, p.name); err != nil {
 			return err
 		}
+		r := &call{program: p, common: c, title: cmd.CommandPath()}
+		if cmd.Flags().Changed("resume") {
+			if err := c.checkResume(cmd, app, args); err != nil {
+				return err
+			}
+			w := work{check: runner.CheckReports}
+			return r.resumeJob(cmd.Context(), runner, w, from)
+		}
+		if cmd.Flags().Changed("job") {
+			if err := hydra.CheckJobName(c.job); err != nil {
+				return fmt.Errorf("--job: %w", err)
+			}
+		}
 		paths, err := c.paths(args, p.stdin)
 		if err != nil {
 			return err
@@ -61,10 +80,15 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			}
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
-		r := &call{program: p, common: c, title: cmd.CommandPath()}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
 		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
-		if c.server != "" {
+		switch {
+		case c.server == "" && c.job != "":
+			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+				return r.runJob(ctx, runner, paths, o)
+			}
+			r.localJob = c.job
+		case c.server != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
 				return r.submit(ctx, runner, paths, o)
 			}
@@ -96,13 +120,14 @@ type work struct {
 type call struct {
 	*program
 	*common
-	title   string       // how messages begin
-	remote  bool         // the result is that of a server
-	stream  bool         // events come before it, a line of JSON each
-	logger  *slog.Logger // without a name
-	log     *slog.Logger // of the command line
-	target  target
-	reports []*target
+	title    string       // how messages begin
+	remote   bool         // the result is that of a server
+	stream   bool         // events come before it, a line of JSON each
+	localJob string       // the result is that of a job of this machine
+	logger   *slog.Logger // without a name
+	log      *slog.Logger // of the command line
+	target   target
+	reports  []*target
 }
 
 // run does the work and prints its result. It sets the exit code; an error before
@@ -218,7 +243,7 @@ func exitCode(o *hydra.Outcome, err error) int {
 
 // print prints the result where it was asked for.
 func (c *call) print(doc hydra.Document) error {
-	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.again(doc)) }
+	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.remote, c.again(doc)) }
 	switch {
 	case c.stream:
 		write = func(w io.Writer) error { return json.NewEncoder(w).Encode(doc) }

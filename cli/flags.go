@@ -134,7 +134,7 @@ func (c *common) complete(cmd *cobra.Command) {
 		"log-format": c.logFormat.of,
 		"log-level":  {"debug", "info", "warn", "error"},
 		"workers":    nil, "max-depth": nil, "exclude": nil, "include": nil, "max-errors": nil, "limit-ops": nil, "target-latency": nil, "progress-interval": nil,
-		"log-max-size": nil, "log-keep": nil,
+		"log-max-size": nil, "log-keep": nil, "job": nil,
 		"server": nil, "priority": nil, "min-clients": nil, "stall": nil, "listen": nil, "nats": nil,
 	} {
 		if cmd.Flags().Lookup(name) == nil {

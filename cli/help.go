@@ -20,6 +20,7 @@ type flagGroup struct {
 var flagGroups = []flagGroup{
 	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "snapshots", "path-file", "null"}},
 	{"How", []string{"workers", "max-errors"}},
+	{"Jobs that go on", []string{"job", "resume"}},
 	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds"}},
 	{"The result", []string{"json", "format", "output", "report", "errors", "color"}},
 	{"Progress and log", []string{"progress", "progress-interval", "quiet", "verbose", "log-level", "log-file", "log-format", "help"}},

@@ -40,12 +40,20 @@ on whatever becomes of that command. Where an ID is asked for, any beginning or
 end of it that no other job has is enough.
 
 The server is that of --server, of HYDRA_SERVER or of the configuration, or else
-the one of this machine, ` + hydra.DefaultAddress + `.`,
+the one of this machine, ` + hydra.DefaultAddress + `.
+
+With --local it is about jobs of this machine, which have no server: a command with
+--job NAME began them. Their whole NAME is given instead of an ID. Such a job is
+kept until it is removed.`,
 		Example: `  # what there is
   ` + p.name + ` job list
 
   # wait for the result, as the command does that submitted it
-  ` + p.name + ` job watch k3j2x1 --report data.html`,
+  ` + p.name + ` job watch k3j2x1 --report data.html
+
+  # what there is of this machine, and forget one
+  ` + p.name + ` job list --local
+  ` + p.name + ` job remove --local nightly`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Flags are those of the commands below: a command that there is not is told first.
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
@@ -59,10 +67,11 @@ started again. ` + "`" + p.name + ` job resume` + "`" + ` lets it go on.`,
 			of: func(j *hydra.JobStatus) bool { return j.Phase == "running" || j.Phase == "waiting" }, do: (*hydra.Server).Pause}),
 		p.jobAct(act{name: "resume", done: "resumed", short: "Let a job go on that is paused or was ended before its end",
 			long: `Let a job go on that is paused, or one that was cancelled, or that a limit or a
-failure ended. It goes on where it was; what was counted stays counted.`,
+failure ended. It goes on where it was; what was counted stays counted. With --local
+one that no process runs goes on in this one, which prints its result.`,
 			of: func(j *hydra.JobStatus) bool {
 				return j.Phase == "paused" || j.Phase == "ended" && j.State != hydra.Complete
-			}, do: (*hydra.Server).Resume}),
+			}, do: (*hydra.Server).Resume, local: (*call).resumeLocal}),
 		p.jobAct(act{name: "cancel", done: "cancelled", short: "End a job before its end",
 			long: `End a job before its end. Clients finish the directories at hand; what was counted
 until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints. It can be resumed.`,
@@ -70,7 +79,7 @@ until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints
 		p.jobAct(act{name: "remove", done: "removed", short: "Forget jobs that have ended, and their results",
 			long: `Forget jobs that have ended, and their results. Until then a job is kept, however
 old it is.`,
-			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true}),
+			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true, local: (*call).removeLocal}),
 		p.jobWorkers(), p.jobSet(), p.jobClients(),
 	} {
 		job.AddCommand(sub)
@@ -78,9 +87,26 @@ old it is.`,
 	return job
 }
 
+// jobRun is what a command below job does, with a connection.
+type jobRun func(context.Context, *call, *hydra.Server, []string) error
+
 // jobSub makes a command below job. run is called with a connection, and a
-// context that ends when the server takes too long.
-func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet), run func(context.Context, *call, *hydra.Server, []string) error) *cobra.Command {
+// context that ends when the server takes too long; for a job of this machine, whose
+// name is the first argument, with that of the process that runs it, or of this one.
+func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet), run jobRun) *cobra.Command {
+	return p.jobOrLocal(cmd, define, run, func(c *call, ctx context.Context, args []string) error {
+		s, err := c.openLocal(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		return run(ctx, c, s, args)
+	})
+}
+
+// jobOrLocal is jobSub for a command that does something else with jobs of this
+// machine; local is nil if it is nothing for these.
+func (p *program) jobOrLocal(cmd *cobra.Command, define func(*common, *pflag.FlagSet), run jobRun, local func(*call, context.Context, []string) error) *cobra.Command {
 	c := newCommon()
 	f := cmd.Flags()
 	f.SortFlags = false
@@ -88,6 +114,9 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 		define(c, f)
 	}
 	c.defineServer(f)
+	if local == nil {
+		_ = f.MarkHidden("local") // it was just defined
+	}
 	c.defineLog(f)
 	c.complete(cmd)
 	cmd.DisableFlagsInUseLine = true
@@ -109,8 +138,14 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
-		if _, err := r.begin(cmd, "job"); err != nil {
+		if _, err := r.beginJob(cmd); err != nil {
 			return err
+		}
+		switch {
+		case c.local && local == nil:
+			return errors.New("--local is for jobs; this is about a server")
+		case c.local && cmd.Name() == "resume":
+			return local(r, cmd.Context(), args) // which has a log of its own
 		}
 		logs, err := r.openLog()
 		if err != nil {
@@ -119,6 +154,9 @@ func (p *program) jobSub(cmd *cobra.Command, define func(*common, *pflag.FlagSet
 		defer logs.close()
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
 		defer cancel()
+		if c.local {
+			return asUsage(local(r, ctx, args))
+		}
 		s, err := r.connect(ctx)
 		if err != nil {
 			return asUsage(err)
@@ -141,6 +179,21 @@ func needsIDs(cmd *cobra.Command, args []string) error {
 		return &hintError{fmt.Errorf("no ID given"), cmd.Parent().CommandPath() + " list"}
 	}
 	return nil
+}
+
+// beginJob is begin for commands below job.
+func (c *call) beginJob(cmd *cobra.Command) (origins, error) {
+	from, err := c.begin(cmd, "job")
+	if err != nil || !c.local {
+		return from, err
+	}
+	c.remote = false
+	for _, flag := range []string{"server", "creds"} {
+		if from[flag] == originFlag {
+			return nil, fmt.Errorf("--local and --%s contradict each other", flag)
+		}
+	}
+	return from, nil
 }
 
 // find is the job that an ID, or a part of one, means.
@@ -173,8 +226,11 @@ const completeTime = time.Second
 // ask asks a server for what a shell can offer. It says nothing if that fails.
 func (p *program) ask(cmd *cobra.Command, c *common, f func(context.Context, *hydra.Server) ([]string, error)) []string {
 	r := &call{program: p, common: c}
-	if _, err := r.begin(cmd, "job"); err != nil {
+	if _, err := r.beginJob(cmd); err != nil {
 		return nil
+	}
+	if c.local {
+		return localNames(args)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 	defer cancel()
@@ -287,7 +343,7 @@ func defineJSON(c *common, f *pflag.FlagSet) {
 }
 
 func (p *program) jobList() *cobra.Command {
-	return p.jobSub(&cobra.Command{
+	return p.jobOrLocal(&cobra.Command{
 		Use:     "list [flags]",
 		Aliases: []string{"ls"},
 		Short:   "List all jobs",
@@ -299,29 +355,41 @@ func (p *program) jobList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if c.json {
-			all := []jobJSON{}
-			for i := range jobs {
-				all = append(all, jobOf(&jobs[i]))
-			}
-			return printJSON(c.stdout, struct {
-				Schema string    `json:"schema"`
-				Jobs   []jobJSON `json:"jobs"`
-			}{"hydra.jobs/1", all})
-		}
-		if len(jobs) == 0 {
-			c.say("there are no jobs at " + s.Address())
-			return nil
-		}
-		w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tApplication\tState\tAge\tPriority\tClients\tEntries\tErrors\tPaths")
+		return c.printJobs(jobs, "at "+s.Address())
+	}, (*call).listLocal)
+}
+
+// printJobs prints the list of jobs of some place.
+func (c *call) printJobs(jobs []hydra.JobStatus, place string) error {
+	if c.json {
+		all := []jobJSON{}
 		for i := range jobs {
-			j := &jobs[i]
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", j.Job, j.App, stateOf(j), age(time.Since(j.Submitted)), j.Priority, j.Clients,
-				humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
+			all = append(all, jobOf(&jobs[i]))
 		}
-		return w.Flush()
-	})
+		return printJSON(c.stdout, struct {
+			Schema string    `json:"schema"`
+			Jobs   []jobJSON `json:"jobs"`
+		}{"hydra.jobs/1", all})
+	}
+	if len(jobs) == 0 {
+		c.say("there are no jobs " + place)
+		return nil
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	if c.local {
+		fmt.Fprintln(w, "Name\tApplication\tState\tAge\tEntries\tErrors\tPaths")
+	} else {
+		fmt.Fprintln(w, "ID\tApplication\tState\tAge\tPriority\tClients\tEntries\tErrors\tPaths")
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t", j.Job, j.App, stateOf(j), age(time.Since(j.Submitted)))
+		if !c.local {
+			fmt.Fprintf(w, "%d\t%d\t", j.Priority, j.Clients)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
+	}
+	return w.Flush()
 }
 
 // act is a command that changes jobs.
@@ -330,6 +398,9 @@ type act struct {
 	of                      func(*hydra.JobStatus) bool // jobs that it is for
 	do                      func(*hydra.Server, context.Context, string) error
 	all                     bool // it has a flag that means all these jobs
+
+	// local is what it does with jobs of this machine; nil: the same.
+	local func(*call, context.Context, []string) error
 }
 
 // jobAct makes such a command.
@@ -354,7 +425,15 @@ func (p *program) jobAct(a act) *cobra.Command {
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return p.completeID(cmd, flags, args, a.of), cobra.ShellCompDirectiveNoFileComp
 	}
-	return p.jobSub(cmd, func(c *common, f *pflag.FlagSet) {
+	local := a.local
+	if local == nil {
+		local = func(c *call, ctx context.Context, names []string) error {
+			return c.each(names, a.done, func(name string) error {
+				return c.withLocal(ctx, name, func(s *hydra.Server, _ *hydra.JobStatus) error { return a.do(s, ctx, name) })
+			})
+		}
+	}
+	return p.jobOrLocal(cmd, func(c *common, f *pflag.FlagSet) {
 		flags = c
 		if a.all {
 			f.BoolVar(&all, "all", false, "all that have ended")
@@ -383,7 +462,7 @@ func (p *program) jobAct(a act) *cobra.Command {
 			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
-	})
+	}, local)
 }
 
 // jobWatch waits for a job, and prints its result.
@@ -427,9 +506,12 @@ Ctrl-C ends the waiting; the job goes on.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
-		from, err := r.begin(cmd, "job")
+		from, err := r.beginJob(cmd)
 		if err != nil {
 			return err
+		}
+		if c.local {
+			return r.watchLocal(cmd.Context(), args[0], from)
 		}
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
 		defer cancel()

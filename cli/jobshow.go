@@ -122,7 +122,7 @@ but the last seconds.`,
 				*shown
 			}{"hydra.job/1", doc})
 		}
-		if err := writeJob(c.stdout, &j, doc); err != nil || doc.Result == nil {
+		if err := writeJob(c.stdout, &j, doc, c.local); err != nil || doc.Result == nil {
 			return err
 		}
 		fmt.Fprintln(c.stdout)
@@ -168,7 +168,7 @@ func (c *call) look(ctx context.Context, s *hydra.Server, j *hydra.JobStatus, wo
 }
 
 // writeJob describes a job for people.
-func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
+func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown, local bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	line := func(name, text string) {
 		if text != "" {
@@ -191,8 +191,14 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
 	if j.Waits != "" {
 		line("Waits", printable(j.Waits))
 	}
-	line("Priority", fmt.Sprint(j.Priority))
-	if j.Phase != "ended" {
+	if !local {
+		line("Priority", fmt.Sprint(j.Priority))
+	}
+	switch {
+	case j.Phase == "ended" || j.State == hydra.Interrupted:
+	case local:
+		line("At work", count(int64(p.Workers), "worker"))
+	default:
 		line("At work", count(int64(p.Workers), "worker")+" on "+count(int64(j.Clients), "client"))
 	}
 	line("Entries", humanize.Comma(p.Entries))
@@ -218,7 +224,7 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown) error {
 		}
 		line(name, printable(at(c.At)+"  "+c.Key+"="+c.Value))
 	}
-	if j.Phase != "ended" && len(doc.Changes) > 0 {
+	if j.Phase != "ended" && len(doc.Changes) > 0 && !local {
 		line(" ", fmt.Sprintf("%d of %s by the last change", doc.Current, count(int64(j.Clients), "client")+" work"))
 	}
 	if n := len(j.Warnings); n > 0 {

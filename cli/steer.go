@@ -177,7 +177,7 @@ application, which may refuse what does not fit with what was counted before:
 
 // jobClients lists the clients of a server.
 func (p *program) jobClients() *cobra.Command {
-	return p.jobSub(&cobra.Command{
+	return p.jobOrLocal(&cobra.Command{
 		Use:     "clients [flags]",
 		Short:   "List the clients that have joined a server",
 		Long:    "List the clients that have joined a server, whatever they work on.",
@@ -296,7 +296,7 @@ A client does the same when it gets SIGTERM or SIGINT.`,
 		}
 		return p.completeClient(cmd, flags), cobra.ShellCompDirectiveNoFileComp
 	}
-	return p.jobSub(cmd, func(c *common, f *pflag.FlagSet) {
+	return p.jobOrLocal(cmd, func(c *common, f *pflag.FlagSet) {
 		flags = c
 		f.BoolVar(&noWait, "no-wait", false, "do not wait until it has left")
 	}, func(ctx context.Context, c *call, s *hydra.Server, args []string) error {

@@ -33,11 +33,11 @@ func (s style) bad(text string) string  { return s.paint("1;31", text) }
 
 // writeText writes a result for people: what was walked, the application's
 // statistics, and what is missing from them. again is the command that lets the
-// job go on, "" if it is no job of a server.
-func writeText(w io.Writer, doc hydra.Document, colored bool, again string) error {
+// job go on, "" if it is no job; remote says that it is one of a server.
+func writeText(w io.Writer, doc hydra.Document, colored, remote bool, again string) error {
 	var b bytes.Buffer
 	o, s := doc.Common(), style(colored)
-	writeHead(&b, o, s, again != "")
+	writeHead(&b, o, s, remote)
 	if nothing := o.State == hydra.Failed && o.Walked.ProcessedDirs == 0 && o.Walked.ProcessedFiles == 0; !nothing {
 		b.WriteByte('\n')
 		if err := doc.WriteText(&b); err != nil {
@@ -47,7 +47,7 @@ func writeText(w io.Writer, doc hydra.Document, colored bool, again string) erro
 	writeSnapshots(&b, o)
 	writeRefused(&b, o, s)
 	writeShortcomings(&b, o, s)
-	if again != "" && o.State == hydra.Cancelled {
+	if again != "" && (o.State == hydra.Cancelled || o.State == hydra.Interrupted) {
 		fmt.Fprintf(&b, "It goes on with `%s`.\n", again)
 	}
 	_, err := w.Write(b.Bytes())

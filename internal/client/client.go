@@ -99,6 +99,7 @@ const (
 	hungerEvery = 50 * time.Millisecond // while there is nothing to do
 	minCommit   = 5 * time.Second
 	maxCommit   = 10 * time.Second
+	minLocal    = time.Second      // minCommit of a local job: no other client writes to that disk
 	leaveTime   = 20 * time.Second // to give all back
 )
 

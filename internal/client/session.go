@@ -425,6 +425,9 @@ func (s *session) act(ctx context.Context) {
 		return
 	}
 	every := min(max(minCommit, 100*w.cost), maxCommit)
+	if s.spec.Local {
+		every = min(max(minLocal, 100*w.cost), maxCommit)
+	}
 	late := w.changed && time.Since(w.cutAt) >= every // however much careful work waits
 	asked := w.give > 0 && load.Pending > 0 && time.Since(w.tookAt) >= giveAgain
 	if !late && !asked && !load.Paused && s.nextCareful(ctx, load) {

@@ -133,17 +133,29 @@ func (s *Server) claim(dir string, so *server.Options) error {
 	} else if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("state directory: others can read %s: chmod 700 it, or name another one", dir)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := Lock(dir)
 	if err != nil {
-		return fmt.Errorf("state directory: %w", err)
-	}
-	if err := lock(f); err != nil {
-		f.Close()
-		return fmt.Errorf("state directory %s: %w", dir, err)
+		return err
 	}
 	s.lock = f
 	so.StoreDir = dir
 	return nil
+}
+
+// LockFile is the file of a state directory that its server has locked.
+const LockFile = "lock"
+
+// Lock takes a state directory, as a server does, until the file is closed.
+func Lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("state directory %s: %w", dir, err)
+	}
+	return f, nil
 }
 
 func (s *Server) start(so *server.Options, log *slog.Logger) error {

@@ -120,10 +120,10 @@ func (s *server) page(ctx context.Context, after string) wire.Answer {
 // submit makes a job. It may be called again with the same.
 func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
 	s.mu.Lock()
-	known := s.jobs[spec.Job] != nil
+	known := s.jobs[spec.Job]
 	s.mu.Unlock()
-	if known {
-		return nil
+	if known != nil {
+		return same(spec, known.spec)
 	}
 	if len(spec.Roots) == 0 || spec.App == "" {
 		return errors.New("a job needs an application and a path")
@@ -153,15 +153,21 @@ func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
 	if err := put(wire.KeySpec, spec); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	known = s.jobs[spec.Job] != nil
-	s.mu.Unlock()
-	if known {
-		return nil
-	}
 	// Its life is the server's, not the request's.
-	_, err = s.open(s.life, spec.Job, table)
-	return err
+	j, err := s.open(s.life, spec.Job, table)
+	if err != nil {
+		return err
+	}
+	return same(spec, j.spec)
+}
+
+// same tells whether what is submitted is a job that there is: a command that got no
+// answer asks again. The name may be that of another one, which somebody chose.
+func same(spec, known *wire.Spec) error {
+	if spec.Key != known.Key {
+		return fmt.Errorf("there is a job %s already: choose another name", spec.Job)
+	}
+	return nil
 }
 
 // certainly does something again for as long as nobody knows what became of it.

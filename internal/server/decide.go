@@ -64,7 +64,11 @@ func (j *job) bury(ctx context.Context) {
 	alive := j.s.alive()
 	var lost []ledger.SessionID
 	for id, p := range j.peers {
-		if _, lives := alive[p.client]; lives && j.s.silent(p.heard) >= pulseTime || !lives && j.s.settled() {
+		_, lives := alive[p.client]
+		// The client of a local job lives as long as its server: one that is not there
+		// belonged to a process that is gone, and nobody else could take its work.
+		gone := j.spec.Local || j.s.settled()
+		if lives && j.s.silent(p.heard) >= pulseTime || !lives && gone {
 			lost = append(lost, id)
 		}
 	}
@@ -85,6 +89,10 @@ const buryEvery = time.Second
 func (j *job) fence(ctx context.Context, id ledger.SessionID) error {
 	p := j.peers[id]
 	f := j.ledger.Record(id).Fence()
+	if j.spec.Local {
+		// Who ended the process is known well enough: no directory is suspected.
+		f = ledger.Abandon(j.ledger.Record(id), nil)
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_, err := j.table.Put(ctx, wire.KeyRecord(id), ledger.Encode(&f), p.rev)
@@ -103,6 +111,10 @@ func (j *job) fence(ctx context.Context, id ledger.SessionID) error {
 	j.ledger.Apply(&f)
 	delete(j.peers, id)
 	j.records = true
+	if j.spec.Local {
+		j.event("info", "going on from what was written down of session %s", id)
+		return nil
+	}
 	j.aboutClient("warn", p.client, "client %s on %s lost: its work is done by others", p.client, host)
 	return nil
 }
@@ -202,11 +214,13 @@ func (j *job) gather() {
 		if i := slices.IndexFunc(sights, func(s walk.Sight) bool { return s.Err != "" || s.Dir && s.Empty }); i >= 0 {
 			// It may be a mount that is missing, and others may have it.
 			what := fmt.Sprintf("%s: %s", j.spec.Roots[i], cmp.Or(sights[i].Err, "empty to all clients that are there"))
-			if time.Since(j.began) < emptyTime {
+			if time.Since(j.began) < emptyTime && !j.spec.Local {
 				j.wait(what + ": others may see more")
 				return
 			}
-			j.event("warn", "%s", what)
+			if !j.spec.Local { // its result says so
+				j.event("warn", "%s", what)
+			}
 		}
 		j.ledger.Sights = sights
 	}

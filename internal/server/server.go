@@ -39,6 +39,8 @@ const (
 type Options struct {
 	Bus    bus.Bus
 	Logger *slog.Logger // without a name
+	// Ready, when set, is called once commands are answered.
+	Ready func()
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.
@@ -120,6 +122,9 @@ func (s *server) run(ctx context.Context) error {
 		return err
 	}
 	defer sub.Stop()
+	if s.o.Ready != nil {
+		s.o.Ready()
+	}
 
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()

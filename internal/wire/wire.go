@@ -77,6 +77,7 @@ type Spec struct {
 	AllErrors bool          // the whole list of errors is kept, not only the smallest
 	LimitOps  float64       // calls to the file system per second, of all clients; 0: no limit
 	Latency   time.Duration // of these calls, that is aimed at; 0: any
+	Local     bool          // one process at a time has server and client both: see package hydra
 	Submitted time.Time
 }
 
