@@ -230,7 +230,7 @@ func (p *program) ask(cmd *cobra.Command, c *common, f func(context.Context, *hy
 		return nil
 	}
 	if c.local {
-		return localNames(args)
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
 	defer cancel()
@@ -248,6 +248,9 @@ func (p *program) ask(cmd *cobra.Command, c *common, f func(context.Context, *hy
 
 // completeID offers the IDs of jobs: those that fit, if fits is not nil.
 func (p *program) completeID(cmd *cobra.Command, c *common, args []string, fits func(*hydra.JobStatus) bool) []string {
+	if c.local {
+		return localNames(args)
+	}
 	return p.ask(cmd, c, func(ctx context.Context, s *hydra.Server) ([]string, error) {
 		jobs, err := s.Jobs(ctx)
 		var ids []string

@@ -209,7 +209,7 @@ func (p *program) jobClients() *cobra.Command {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", c.ID, printable(c.Host), c.PID, workers, state, escaped(strings.Join(c.Apps, ",")), escaped(strings.Join(c.Jobs, " ")))
 		}
 		return w.Flush()
-	})
+	}, nil)
 }
 
 func clientsJSON(clients []hydra.Client) any {
@@ -316,7 +316,7 @@ A client does the same when it gets SIGTERM or SIGINT.`,
 		}
 		c.say("client " + client.ID + " on " + client.Host + " has left")
 		return nil
-	})
+	}, nil)
 }
 
 // goneTime is how long a client may take to leave: a handler may be in a long call.
