@@ -42,11 +42,12 @@ var layers = []layer{
 	{"cli", ". walk stats internal/report", anything},
 	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
-	{".", "walk stats internal/server internal/client internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus",
+	{".", "walk stats internal/server internal/client internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post",
 		"github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
 
 	{"internal/server", "walk internal/bus internal/ledger internal/wire", ""},
 	{"internal/client", "walk internal/bus internal/ledger internal/wire", ""},
+	{"internal/post", "internal/bus internal/ledger internal/wire", ""},
 	{"internal/wire", "walk internal/ledger", ""},
 	{"internal/ledger", "walk", "github.com/fxamacker/cbor/v2"},
 

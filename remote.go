@@ -15,6 +15,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/server"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -73,6 +74,7 @@ type Job struct {
 	id  string
 	app distributed
 	o   *JobOptions
+	u   userParts
 
 	seenAt time.Time
 }
@@ -83,9 +85,10 @@ type JobStatus struct {
 	App       string
 	Paths     []string
 	Priority  int
-	Phase     string // waiting, running, stopping, ended
+	Phase     string // waiting, running, finishing, stopping, ended
 	State     State  // when it has ended
 	Reason    string
+	Step      string // what of the application runs on the server now: start, or the name of a phase
 	Waits     string // what it waits for
 	Submitted time.Time
 	Started   time.Time
@@ -99,13 +102,16 @@ type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
 	client(log *slog.Logger) client.App
-	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
+	server(log *slog.Logger) server.App
+	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
 func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
 
-func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
-	result, err := a.collect(ctx, spec, l, o, sums)
+func (a *App[C, S]) server(log *slog.Logger) server.App { return serverApp[C, S]{a, log} }
+
+func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
+	result, err := a.collect(ctx, spec, l, more, o, sums)
 	if result == nil {
 		return nil, err
 	}
@@ -145,6 +151,10 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		AllErrors: o.Errors != nil,
 		Submitted: now,
 	}
+	for _, t := range a.Topics {
+		spec.Topics = append(spec.Topics, t.Name)
+	}
+	spec.NeedsServer, spec.Phases = a.needsServer(), a.phaseNames()
 	if spec.Priority == 0 {
 		spec.Priority = defaultPriority
 	}
@@ -358,7 +368,7 @@ func status(st *wire.Status) JobStatus {
 	}
 	return JobStatus{
 		Job: st.Job, App: st.App, Paths: paths, Priority: st.Priority,
-		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Waits: st.Waits,
+		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Step: st.Step, Waits: st.Waits,
 		Submitted: st.Submitted, Started: st.Started, Finished: st.Finished,
 		Clients: st.Clients, Progress: progressOf(&st.Totals, st),
 	}
@@ -377,6 +387,11 @@ func (j *Job) Cancel(ctx context.Context) error { return j.s.Cancel(ctx, j.id) }
 // the server can not be reached. The error is that of [Run], or why there is no
 // result. If ctx is cancelled the job goes on, and another Wait may follow.
 func (j *Job) Wait(ctx context.Context) (Document, error) {
+	mail, err := j.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer mail.stop()
 	news := make(chan wire.Status, 64)
 	sub, err := j.s.bus.Subscribe(wire.SubjectNews(j.id), func(m bus.Msg) {
 		var st wire.Status
@@ -451,6 +466,7 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 		}
 		j.follow(st)
 		if st.Phase == ledger.Ended {
+			mail.drain(ctx)
 			return j.result(ctx, st)
 		}
 	}
@@ -529,8 +545,12 @@ func readResult(ctx context.Context, table bus.Table, app distributed, o *Option
 			}
 		}
 	}
+	more, err := attached(ctx, table)
+	if err != nil {
+		return nil, err
+	}
 	l := ledger.NewJob(state, records)
-	return app.document(ctx, spec, l, o, func(r *ledger.Record) ([][]byte, error) {
+	return app.document(ctx, spec, l, more, o, func(r *ledger.Record) ([][]byte, error) {
 		var parts [][]byte
 		if r.Data != nil {
 			parts = append(parts, r.Data)

@@ -57,6 +57,9 @@ type Outcome struct {
 
 	// Settings are those that the application ran with, as JSON.
 	Settings json.RawMessage
+
+	// Phases is what the application's phases attached, by name.
+	Phases map[string]json.RawMessage
 }
 
 // Wall is how long the run took.
@@ -112,30 +115,31 @@ func (r *Result[S]) WriteText(w io.Writer) error {
 }
 
 type resultJSON struct {
-	Schema        string           `json:"schema"`
-	Job           string           `json:"job"`
-	App           string           `json:"app"`
-	State         State            `json:"state"`
-	Reason        string           `json:"reason,omitempty"`
-	Paths         []string         `json:"paths"`
-	PathsB64      [][]byte         `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
-	Started       time.Time        `json:"started"`
-	Finished      time.Time        `json:"finished"`
-	WallSeconds   float64          `json:"wall_seconds"`
-	Clients       int              `json:"clients"`
-	Workers       int              `json:"workers"`
-	Refused       []string         `json:"refused_clients,omitempty"`
-	Complete      bool             `json:"complete"`
-	ExpectedDirs  int64            `json:"expected_dirs"`
-	ProcessedDirs int64            `json:"processed_dirs"`
-	FilteredDirs  int64            `json:"filtered_dirs"`
-	FailedDirs    int64            `json:"failed_dirs"`
-	VanishedDirs  int64            `json:"vanished_dirs"`
-	VanishedFiles int64            `json:"vanished_files"`
-	Errors        []errorJSON      `json:"errors"`
-	ErrorCounts   map[string]int64 `json:"error_counts"`
-	Settings      json.RawMessage  `json:"settings"`
-	Stats         json.RawMessage  `json:"stats"`
+	Schema        string                     `json:"schema"`
+	Job           string                     `json:"job"`
+	App           string                     `json:"app"`
+	State         State                      `json:"state"`
+	Reason        string                     `json:"reason,omitempty"`
+	Paths         []string                   `json:"paths"`
+	PathsB64      [][]byte                   `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
+	Started       time.Time                  `json:"started"`
+	Finished      time.Time                  `json:"finished"`
+	WallSeconds   float64                    `json:"wall_seconds"`
+	Clients       int                        `json:"clients"`
+	Workers       int                        `json:"workers"`
+	Refused       []string                   `json:"refused_clients,omitempty"`
+	Complete      bool                       `json:"complete"`
+	ExpectedDirs  int64                      `json:"expected_dirs"`
+	ProcessedDirs int64                      `json:"processed_dirs"`
+	FilteredDirs  int64                      `json:"filtered_dirs"`
+	FailedDirs    int64                      `json:"failed_dirs"`
+	VanishedDirs  int64                      `json:"vanished_dirs"`
+	VanishedFiles int64                      `json:"vanished_files"`
+	Errors        []errorJSON                `json:"errors"`
+	ErrorCounts   map[string]int64           `json:"error_counts"`
+	Settings      json.RawMessage            `json:"settings"`
+	Phases        map[string]json.RawMessage `json:"phases,omitempty"`
+	Stats         json.RawMessage            `json:"stats"`
 }
 
 type errorJSON struct {
@@ -199,6 +203,7 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		Errors:        make([]errorJSON, 0, len(r.Errors)),
 		ErrorCounts:   r.ErrorCounts,
 		Settings:      r.Settings,
+		Phases:        r.Phases,
 		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)

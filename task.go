@@ -13,6 +13,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/post"
 	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
@@ -71,6 +72,7 @@ type task[C, S any] struct {
 	settings C
 	rules    *rules
 	options  jobOptions
+	seat     *seat // nil: there are no messages
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -91,7 +93,8 @@ type counted[S any] struct {
 // taskWorker is one worker of a session. Only its goroutine touches it.
 type taskWorker[C, S any] struct {
 	*Worker[C, S]
-	held   *S // what was committed since the last cut; nil: nothing
+	member *post.Member // nil: it receives nothing
+	held   *S           // what was committed since the last cut; nil: nothing
 	errors *errorLog
 	lines  bytes.Buffer
 }
@@ -145,11 +148,42 @@ func (t *task[C, S]) Options() walk.Options {
 	return o
 }
 
+// Talk implements the client's Talker.
+func (t *task[C, S]) Talk(s client.Seat) {
+	if len(t.app.Topics) > 0 || t.app.Client != nil {
+		t.seat = newSeat(s.Table, t.app.Topics, s.Client, s.Host, string(s.Session), s.Interject, t.log)
+	}
+}
+
+// Hush implements the client's Talker.
+func (t *task[C, S]) Hush() {
+	if t.seat != nil {
+		t.seat.close()
+	}
+}
+
+// begin calls the application's hook, once for all workers.
+func (t *task[C, S]) begin(ctx context.Context) error {
+	return t.seat.begin(func(p *parts) error {
+		if t.app.Client == nil {
+			return nil
+		}
+		return t.app.Client(ctx, &Client[C, S]{ID: string(t.seat.id), Host: t.seat.host, Log: t.log, Settings: t.settings, p: p})
+	})
+}
+
 // NewHandler implements the client's Task.
 func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &taskWorker[C, S]{Worker: &Worker[C, S]{
 		ID: id, Log: t.log, Settings: t.settings, Stats: t.app.newStats(t.settings),
 	}}
+	var member *post.Member
+	if t.seat != nil {
+		if err := t.begin(ctx); err != nil {
+			return nil, err
+		}
+		w.p, member = t.seat.worker()
+	}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
 		w.errors = newErrorLog(specRoots(t.spec), &w.lines, 0, nil)
@@ -169,6 +203,10 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	h, err := t.app.NewHandler(ctx, w.Worker)
 	if err != nil {
 		return nil, err
+	}
+	if member != nil && member.Receives() {
+		w.member = member
+		h = receive(h, member)
 	}
 	t.mu.Lock()
 	t.workers[id] = w
@@ -275,14 +313,14 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 
 // collect makes the result of a job of what its sessions counted. sums gets what
 // belongs to a record, in parts.
-func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
+func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
 	settings := a.Settings // with what only this command knows: how reports are written
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
 		return nil, err
 	}
 	result := a.newResult(settings, o)
 	result.Settings = json.RawMessage(spec.Settings)
-	result.Job, result.App = spec.Job, a.Name
+	result.Job, result.App, result.Phases = spec.Job, a.Name, more
 	for _, root := range specRoots(spec) {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}

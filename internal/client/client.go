@@ -48,6 +48,25 @@ type Task interface {
 	Sum(epoch uint64, whole bool) (sum, errors []byte, err error)
 }
 
+// Talker is a Task with messages of its own.
+type Talker interface {
+	Task
+	// Talk is called once, before all other methods but Options.
+	Talk(Seat)
+	// Hush is called when the session has ended. It does not wait for ever.
+	Hush()
+}
+
+// Seat is what a Talker has for its messages.
+type Seat struct {
+	Table   bus.Table
+	Client  ledger.ClientID
+	Host    string
+	Session ledger.SessionID
+	// Interject makes workers look for messages.
+	Interject func()
+}
+
 // Options of a client.
 type Options struct {
 	Bus     bus.Bus

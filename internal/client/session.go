@@ -102,7 +102,7 @@ func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session
 		return nil, err
 	}
 	id := ledger.SessionID(strings.ToLower(rand.Text()[:12]))
-	return &session{
+	s := &session{
 		c:      c,
 		id:     id,
 		spec:   spec,
@@ -116,8 +116,15 @@ func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session
 		takes:  make(chan taken, 1),
 		harms:  make(chan learned, 1),
 		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host)},
-	}, nil
+	}
+	if t, talks := run.(Talker); talks {
+		t.Talk(Seat{Table: table, Client: c.id, Host: c.o.Host, Session: id, Interject: s.interject})
+	}
+	return s, nil
 }
+
+// interject makes workers look for messages.
+func (s *session) interject() {}
 
 // start begins the session. It ends by itself, and is then sent to client.ended.
 func (s *session) start(ctx context.Context) {
@@ -129,6 +136,9 @@ func (s *session) start(ctx context.Context) {
 	s.shown.pulse = wire.Pulse{Job: s.spec.Job, Session: s.id, Unborn: true}
 	s.wg.Go(func() {
 		err := s.loop(ctx)
+		if t, talks := s.run.(Talker); talks {
+			t.Hush()
+		}
 		if err != nil {
 			s.lost = err
 		}

@@ -49,7 +49,9 @@ type job struct {
 	shown struct {
 		sync.Mutex
 		phase ledger.Phase
+		view  view
 	}
+	turned chan struct{} // the view may have changed; capacity 1
 }
 
 // peer is a session that lives.
@@ -88,6 +90,7 @@ type event struct {
 // asked is a command. It is answered when what it changed is written.
 type asked struct {
 	kind   string
+	hook   hookDone        // with askHook
 	until  <-chan struct{} // closed when nobody waits for the answer any more
 	err    error           // of the command
 	answer chan answered
@@ -133,6 +136,7 @@ func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
 		early:   map[ledger.SessionID]wire.Pulse{},
 		seen:    map[ledger.ClientID]*wire.Seen{},
 		asked:   map[ledger.ClientID]time.Time{},
+		turned:  make(chan struct{}, 1),
 	}
 }
 
@@ -146,6 +150,7 @@ func (j *job) show() {
 	j.shown.Lock()
 	j.shown.phase = j.ledger.Phase
 	j.shown.Unlock()
+	j.showHooks()
 }
 
 // roundTime is the least time from one round to the next, for each session.
@@ -162,6 +167,9 @@ func (j *job) run(ctx context.Context) {
 		}
 	}()
 	j.s.wg.Go(func() { j.watch(ctx) })
+	if j.spec.NeedsServer {
+		j.s.wg.Go(func() { j.coordinate(ctx) })
+	}
 	j.send(event{joined: &wire.Hello{}}) // to begin at once
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -245,7 +253,7 @@ func (j *job) fold(e event) {
 		j.seen[e.seen.Client] = e.seen
 		delete(j.asked, e.seen.Client)
 	case e.ask != nil:
-		e.ask.err = j.command(e.ask.kind)
+		e.ask.err = j.command(e.ask)
 		j.asks = append(j.asks, e.ask)
 	}
 }

@@ -38,6 +38,7 @@ const (
 type Options struct {
 	Bus    bus.Bus
 	Logger *slog.Logger
+	Apps   []App // for jobs whose application has a part that runs here
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.

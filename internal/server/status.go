@@ -12,7 +12,11 @@ import (
 
 // ask hands a command to the job's goroutine, and returns what came of it.
 func (j *job) ask(ctx context.Context, kind string) (wire.Status, error) {
-	a := &asked{kind: kind, until: ctx.Done(), answer: make(chan answered, 1)}
+	return j.askOf(ctx, &asked{kind: kind})
+}
+
+func (j *job) askOf(ctx context.Context, a *asked) (wire.Status, error) {
+	a.until, a.answer = ctx.Done(), make(chan answered, 1)
 	j.send(event{ask: a})
 	select {
 	case got := <-a.answer:
@@ -23,9 +27,11 @@ func (j *job) ask(ctx context.Context, kind string) (wire.Status, error) {
 }
 
 // command carries out what a command asks for.
-func (j *job) command(kind string) error {
+func (j *job) command(a *asked) error {
 	l := j.ledger
-	switch kind {
+	switch a.kind {
+	case askHook:
+		j.hooked(a.hook)
 	case wire.AskCancel:
 		switch l.Phase {
 		case ledger.Ended:
@@ -33,16 +39,16 @@ func (j *job) command(kind string) error {
 				return nil // a command that got no answer asks again
 			}
 			return fmt.Errorf("job %s has ended already: %s", j.spec.Job, l.Verdict.State)
-		case ledger.Waiting, ledger.Running:
+		case ledger.Waiting, ledger.Running, ledger.Finishing:
 			j.stop("cancelled", "cancelled by a user")
 		}
 	case wire.AskResume:
 		switch {
-		case l.Phase == ledger.Waiting, l.Phase == ledger.Running:
+		case l.Phase == ledger.Waiting, l.Phase == ledger.Running, l.Phase == ledger.Finishing:
 			return nil // a command that got no answer asks again
 		case l.Phase != ledger.Ended:
 			return fmt.Errorf("job %s is being ended: %s", j.spec.Job, l.Verdict.Reason)
-		case l.Done():
+		case j.allDone():
 			return fmt.Errorf("job %s has nothing left to do: %s", j.spec.Job, l.Verdict.State)
 		case j.lost:
 			return fmt.Errorf("job %s can not be resumed: %s", j.spec.Job, l.Verdict.Reason)
@@ -86,7 +92,7 @@ func (j *job) status() wire.Status {
 		Job: j.spec.Job, App: j.spec.App, Version: j.spec.Version, Roots: j.roots(),
 		Priority: j.spec.Priority, Phase: l.Phase, Verdict: l.Verdict,
 		Submitted: j.spec.Submitted, Started: l.Started, Finished: l.Finished,
-		Waits: j.waits, Events: j.events,
+		Waits: j.waits, Step: j.step(), Events: j.events,
 	}
 	clients := map[ledger.ClientID]bool{}
 	for r := range l.All() {

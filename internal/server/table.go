@@ -58,7 +58,7 @@ func (j *job) load(ctx context.Context) error {
 		}
 	})
 	for _, a := range j.asks {
-		a.err = j.command(a.kind)
+		a.err = j.command(a)
 	}
 	j.show()
 	return nil
@@ -145,7 +145,7 @@ func (j *job) greet(r *ledger.Record, rev uint64) {
 		j.peers[r.Session] = p
 		delete(j.asked, r.Client)
 		j.changed = true
-		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
+		if (j.ledger.Phase == ledger.Running || j.ledger.Phase == ledger.Finishing) && time.Since(j.ledger.Started) > newsEvery {
 			j.event("info", "client %s on %s takes part", r.Client, r.Host)
 		}
 	}

@@ -68,7 +68,13 @@ type Spec struct {
 	Stall     time.Duration
 	MaxErrors int64
 	AllErrors bool // the whole list of errors is kept, not only the smallest
-	Submitted time.Time
+	// Topics are those of the application's own messages.
+	Topics []string
+	// NeedsServer says that the application has a part that runs on the server,
+	// which has to have it; Phases are what of it comes after the walk.
+	NeedsServer bool
+	Phases      []string
+	Submitted   time.Time
 }
 
 // AppID names an application that a client has.
@@ -198,6 +204,7 @@ type Status struct {
 	Workers   int
 	Totals    walk.Totals
 	Waits     string  // what it waits for, "" if it does not
+	Step      string  // what the application does on the server, "" if that is nothing
 	Events    []Event // the last ones
 }
 
