@@ -200,3 +200,52 @@ func TestAHookThatFailsFailsTheRun(t *testing.T) {
 		}
 	}
 }
+
+func TestAllPartiesOfAJobTalk(t *testing.T) {
+	k := newTalk()
+	c := newCluster(t)
+	c.apps = []distributed{k.app}
+	c.serve()
+	const clients = 3
+	for range clients {
+		c.work(tree(50, 20), 2, k.app)
+	}
+	var mu sync.Mutex
+	var got, shown []string
+	j, err := c.connect().Submit(t.Context(), k.app, []string{"."}, &JobOptions{MinClients: clients, Options: Options{Messages: func(m UserMessage) {
+		shown = append(shown, string(m.Value))
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.number.Send(t.Context(), j, ToWorkers, 7); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.answer.Receive(j, func(_ context.Context, m Message[string]) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, m.Value)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := j.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := doc.(*Result[counts])
+	if r.Stats.Files != 1000 || k.starts.Load() != 1 || k.joined.Load() != clients || k.clients.Load() != clients {
+		t.Errorf("%d files, %d starts, %d joined, %d clients", r.Stats.Files, k.starts.Load(), k.joined.Load(), k.clients.Load())
+	}
+	slices.Sort(got)
+	if want := []string{"got 1", "got 1", "got 1", "got 2", "got 2", "got 2"}; !slices.Equal(got, want) || len(shown) != len(want) {
+		t.Errorf("the user got %q and was shown %q, want %q", got, shown, want)
+	}
+	if n := k.count("worker got 7"); n == 0 {
+		t.Error("no worker got the number")
+	}
+	var attached map[string]int
+	if err := json.Unmarshal(r.Phases["ask"], &attached); err != nil || attached["answers"] != clients || attached["files"] != 1000 {
+		t.Errorf("attached %s: %v", r.Phases["ask"], err)
+	}
+}
