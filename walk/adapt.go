@@ -116,12 +116,16 @@ func (a *adapter) set(n int, settle time.Duration) {
 	a.seen, a.samples = sample{}, 0
 }
 
-// adapt steps an adapter until the walk has ended.
+// adapt steps an adapter until the walk has ended, or somebody fixes the number.
 func (p *pool) adapt(procs *procs) {
-	a := newAdapter(int(p.limit.Load()), cores(), p.mostWorkers)
+	n, turn, ok := p.adapts()
+	if !ok {
+		return
+	}
+	a := newAdapter(n, cores(), p.mostWorkers)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	at, used, ops := time.Now(), usage(), int64(0)
+	at, used, ops := time.Now(), usage(), p.ops()
 	var queue delays
 	queue.begin()
 	for {
@@ -130,10 +134,14 @@ func (p *pool) adapt(procs *procs) {
 			return
 		case <-ticker.C:
 		}
+		if _, now, ok := p.adapts(); !ok || now != turn {
+			return
+		}
 		nowAt, nowUsed, nowOps := time.Now(), usage(), p.ops()
-		idle := int(p.attention.Load() & idleMask)
-		if p.share != nil && idle >= int(p.limit.Load()) {
-			// It waits for work, which says nothing of the file system.
+		attention := p.attention.Load()
+		idle := int(attention & idleMask)
+		if p.share != nil && idle >= int(p.limit.Load()) || attention&pausing != 0 {
+			// It waits for work or rests, which says nothing of the file system.
 			a.set(a.n, settle)
 			at, used, ops = nowAt, nowUsed, nowOps
 			continue
@@ -153,9 +161,45 @@ func (p *pool) adapt(procs *procs) {
 		if was := int(p.limit.Load()); n != was {
 			p.log.Debug("number of workers changed", "workers", n, "before", was)
 			procs.raise(n)
-			p.setLimit(n, true)
+			p.setLimit(n, turn)
 		}
 	}
+}
+
+// adaptAlways adapts whenever the number is not fixed, until the walk has ended.
+func (p *pool) adaptAlways(procs *procs) {
+	for {
+		p.adapt(procs)
+		select {
+		case <-p.ended:
+			return
+		case <-p.unfixed:
+		}
+	}
+}
+
+// adapts tells the number of workers, and whether it adapts. turn is another one
+// each time that somebody says so.
+func (p *pool) adapts() (n int, turn uint64, yes bool) {
+	p.limitMu.Lock()
+	defer p.limitMu.Unlock()
+	return int(p.limit.Load()), p.turn, !p.fixed
+}
+
+// fix says whether the number of workers is fixed, and returns the turn for
+// setLimit. The adapter that runs has no say any more.
+func (p *pool) fix(fixed bool) (turn uint64) {
+	p.limitMu.Lock()
+	defer p.limitMu.Unlock()
+	p.fixed = fixed
+	p.turn++
+	if !fixed {
+		select {
+		case p.unfixed <- struct{}{}:
+		default: // it was told already
+		}
+	}
+	return p.turn
 }
 
 // resources is what the process has used so far.

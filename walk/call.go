@@ -98,7 +98,7 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 	}
 	defer h.Close()
 	d.handle, d.reading = h, new(reading)
-	if w.resolve(ctx, e) {
+	if w.resolve(ctx, e) && w.mayCall(ctx, func() task { return t }) {
 		w.file(ctx, e)
 	}
 }

@@ -98,11 +98,14 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 				w.abandon(d, chunk)
 				break
 			}
-			if w.cutIsDue() {
+			if w.isHeld() || w.isCalled() || w.cutIsDue() {
 				w.tally(d, files, other)
 				files, other = 0, 0
 				w.queueSubs(d)
-				w.cut(ctx, w.rest(d, chunk))
+				if !w.midway(ctx, d, chunk) {
+					w.abandon(d, chunk)
+					break
+				}
 			}
 			chunk = w.split(d, chunk)
 		}

@@ -118,13 +118,7 @@ func (s *Shared) raise() *openCut {
 	s.closeIfDone()
 	s.mu.Unlock()
 	// Who waits sees the epoch before it waits again.
-	p.wakeIdle(maxWorkers)
-	p.mu.Lock()
-	for _, w := range p.benched {
-		w.wake <- struct{}{}
-	}
-	p.benched = nil
-	p.mu.Unlock()
+	p.wakeWaiting()
 	return c
 }
 
@@ -210,6 +204,7 @@ func (s *Shared) join(w *worker) {
 	w.q.epoch = w.epoch
 	w.q.mu.Unlock()
 	s.live++
+	s.joinCalls(w)
 }
 
 // lastCut is that of a worker that ends.
@@ -225,6 +220,7 @@ func (w *worker) lastCut(ctx context.Context) {
 	}
 	// From here on there is no cut: the walk is stopping.
 	s.live--
+	s.told(w, s.asked.Load())
 	s.mu.Unlock()
 	w.commit(ctx)
 	// What it counted in parts is added when all have ended: an open cut has others.
@@ -240,6 +236,7 @@ func (s *Shared) lost(w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live--
+	s.told(w, s.asked.Load())
 	if s.open != nil && w.epoch < s.epoch.Load() {
 		s.open.failed = true
 		s.open.missing--

@@ -80,6 +80,7 @@ type Load struct {
 	Idle, Workers  int   // workers without a task; those that may work
 	CarefulWaiting int   // careful items that were not picked
 	CarefulRunning int   // careful directories that were let go and are not done
+	Paused         bool  // see Shared.Pause
 	Stopped        bool  // fs.SkipAll, Stop, or an error
 	Err            error // why the walk failed
 }

@@ -14,6 +14,7 @@ func (s *Shared) Load() Load {
 		Pending: p.pending.Load(),
 		Idle:    int(p.attention.Load() & idleMask),
 		Workers: int(p.limit.Load()),
+		Paused:  p.attention.Load()&pausing != 0,
 		Stopped: p.stopping(),
 	}
 	l.Queued, l.MinDepth = s.feed.look()

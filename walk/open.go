@@ -52,6 +52,12 @@ func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 		if w.dh == nil {
 			return true
 		}
+		if !w.mayCall(ctx, func() task { return w.task }) {
+			d.reading = nil
+			w.leave(w.task)
+			d.release(w.p)
+			return false
+		}
 		err := w.guard(func() error { return w.dh.EnterDir(ctx, d) })
 		switch {
 		case err == nil:
@@ -261,6 +267,11 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 		return
 	}
 	if w.dh != nil {
+		if !w.mayCall(ctx, func() task { return w.rest(d, nil) }) {
+			w.leave(w.rest(d, nil))
+			d.release(w.p)
+			return
+		}
 		if err := w.guard(func() error { return w.dh.LeaveDir(ctx, d) }); err != nil && !errors.Is(err, fs.SkipDir) {
 			if w.ends(ctx, err, d.Path) {
 				if w.p.share != nil {

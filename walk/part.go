@@ -262,11 +262,13 @@ func (w *worker) sharedTask(ctx context.Context, t task) {
 func (w *worker) handlePiece(ctx context.Context, d *Dir, chunk []byte, x piece) {
 	w.hand, w.handAll = x, chunk
 	if x.raw && w.fl != nil && !d.reading.skipRest.Load() {
-		chunk = w.filter(ctx, d, chunk)
-		w.handAll = chunk
-		w.hand.raw, w.hand.ranged = false, false // it may be in another order now
+		if w.mayCall(ctx, func() task { return w.rest(d, w.handAll) }) {
+			chunk = w.filter(ctx, d, chunk)
+			w.handAll = chunk
+			w.hand.raw, w.hand.ranged = false, false // it may be in another order now
+		}
 	}
-	w.handle(ctx, d, chunk)
+	w.handle(ctx, d, chunk) // if the walk ends, it leaves the chunk
 	w.queueSubs(d)
 	if x.held > 0 {
 		w.p.share.held.release(x.held)
@@ -312,10 +314,10 @@ func (w *worker) readShared(ctx context.Context, d *Dir) {
 }
 
 // mayGoOn makes a cut that is open while a directory is listed, of which all of x
-// is left. False: the walk is stopping.
+// is left, and waits as long as the walk is paused. False: the walk is stopping.
 func (w *worker) mayGoOn(ctx context.Context, d *Dir, x *piece) bool {
 	t := task{dir: d, x: &piece{of: x.of, ranged: true, r: x.r}}
-	if w.p.stopping() {
+	if w.p.stopping() || !w.mayCall(ctx, func() task { return t }) {
 		d.reading.abandoned.Store(true)
 		w.leave(t)
 		return false

@@ -45,12 +45,15 @@ type pool struct {
 	limit   atomic.Int32 // those that may work; the others are benched
 	start   func(id int) // starts a worker
 
-	limitMu sync.Mutex // held while limit and started change
-	fixed   bool       // the number of workers does not adapt any more; guarded by limitMu
+	limitMu sync.Mutex    // held while limit and started change
+	fixed   bool          // the number of workers does not adapt; guarded by limitMu
+	turn    uint64        // how often fixed was set; guarded by limitMu
+	unfixed chan struct{} // capacity 1: it adapts again
 
 	mu      sync.Mutex
 	idle    []*worker     // wait for a task
 	benched []*worker     // wait until limit grows
+	resting []*worker     // wait in a gate
 	err     error         // why the walk failed
 	skipped bool          // a handler returned fs.SkipAll
 	over    bool          // the walk has ended, or is ending early
@@ -67,6 +70,7 @@ func newPool(o *Options) *pool {
 		oneFS:    o.OneFileSystem,
 		log:      o.Logger,
 		ended:    make(chan struct{}),
+		unfixed:  make(chan struct{}, 1),
 	}
 	if o.FS != nil {
 		p.opener, p.paths = rawdir.FromFS(o.FS), &fsPaths
@@ -100,6 +104,8 @@ const (
 	idleMask = 1<<12 - 1 // how many workers are idle
 	cutting  = 1 << 16   // a cut is open
 	hungry   = 1 << 17   // others wait for work
+	pausing  = 1 << 18   // no handler is called
+	calling  = 1 << 19   // a worker has not called ShareOptions.Between yet
 	stopped  = 1 << 20   // more than all of them
 )
 
@@ -173,10 +179,26 @@ func (p *pool) wakeAll() {
 		p.over = true
 		close(p.ended)
 	}
-	for _, w := range p.benched {
+	p.wakeList(&p.benched)
+	p.wakeList(&p.resting)
+}
+
+// wakeWaiting wakes all that wait, so that they see what is asked of them. The walk
+// goes on.
+func (p *pool) wakeWaiting() {
+	p.wakeIdle(maxWorkers)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeList(&p.benched)
+	p.wakeList(&p.resting)
+}
+
+// wakeList wakes the workers of a list. The caller holds mu.
+func (p *pool) wakeList(list *[]*worker) {
+	for _, w := range *list {
 		w.wake <- struct{}{}
 	}
-	p.benched = nil
+	*list = nil
 }
 
 func (p *pool) addIdle(w *worker) {
@@ -210,7 +232,7 @@ func (p *pool) bench(w *worker) bool {
 	case p.over:
 		p.mu.Unlock()
 		return false
-	case w.id < int(p.limit.Load()) || w.behind():
+	case w.id < int(p.limit.Load()) || w.behind() || w.isCalled():
 		p.mu.Unlock()
 		return true
 	}
@@ -222,12 +244,12 @@ func (p *pool) bench(w *worker) bool {
 }
 
 // setLimit lets n workers work: it starts those that are missing, calls others
-// from the bench, or sends there those that are too many. The adapter has no say
-// any more once somebody else has set it.
-func (p *pool) setLimit(n int, adapter bool) {
+// from the bench, or sends there those that are too many. It does nothing if somebody
+// has called fix since turn.
+func (p *pool) setLimit(n int, turn uint64) {
 	p.limitMu.Lock()
 	defer p.limitMu.Unlock()
-	if adapter && p.fixed {
+	if turn != p.turn {
 		return
 	}
 	p.mu.Lock()
@@ -306,7 +328,7 @@ func (p *pool) run(ctx context.Context, roots []task, workers int, newHandler fu
 	p.reserve.holdBack(workers) // before the first directory is opened
 	defer p.reserve.giveUp()
 	wg.Go(func() { first.run(ctx, newHandler) })
-	p.setLimit(workers, false)
+	p.setLimit(workers, 0)
 	if adaptive {
 		p.adapt(procs) // until the walk has ended: it starts workers
 	}

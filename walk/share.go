@@ -27,6 +27,10 @@ type ShareOptions struct {
 	// to its own, which may be several if a Cut was given up. An error fails the
 	// walk.
 	Commit func(worker int, epoch uint64) error
+	// Between is called by a worker on its own goroutine after Interject, when it is
+	// in no call of its handler: it may change the handler without locks. An error
+	// fails the walk. It may be nil.
+	Between func(worker int) error
 	// Notify is called, from any goroutine, and must not block, when something
 	// happened that whoever feeds the walk wants to look at: it runs low or dry,
 	// an item was returned, careful work waits or has ended, a handler stopped or
@@ -70,6 +74,7 @@ type Shared struct {
 
 	feed     deque         // what was added
 	epoch    atomic.Uint64 // of feed, and of the workers that are not behind
+	asked    atomic.Uint64 // calls of Interject
 	raisedAt atomic.Int64  // when epoch was raised, by clock
 	begun    time.Time     // of clock
 	isLow    atomic.Bool
@@ -80,6 +85,7 @@ type Shared struct {
 	mu       sync.Mutex
 	live     int      // workers that take part in cuts
 	open     *openCut // nil: none
+	untold   int      // workers that have not called Between since the last Interject
 	found    Totals   // counted by AddRoots
 	began    bool     // AddRoots was called
 	dirs     map[string]*DirSum
@@ -190,14 +196,12 @@ func (s *Shared) start(ctx context.Context) {
 	}
 	procs := raiseProcs(workers)
 	detach := context.AfterFunc(ctx, s.Stop)
-	p.setLimit(workers, false)
+	p.fixed = !adaptive
+	p.setLimit(workers, 0)
 	s.watch.start(p, s.o.Stall)
 	go func() {
 		defer close(s.ended)
-		if adaptive {
-			p.adapt(procs)
-		}
-		<-p.ended
+		p.adaptAlways(procs) // until the walk has ended: it starts workers
 		p.limitMu.Lock()
 		//lint:ignore SA2001 who starts a worker holds it: from here on there is none
 		p.limitMu.Unlock()
@@ -321,13 +325,18 @@ func (s *Shared) Abandon() {
 }
 
 // SetWorkers sets the number of workers; it does not adapt any more then. With 0
-// all rest after the chunk at hand.
+// all rest after the chunk at hand. With -1 it adapts again, from the number that
+// there is, or from that of the processors if that is 0.
 func (s *Shared) SetWorkers(n int) {
 	p := s.p
-	p.limitMu.Lock()
-	p.fixed = true
-	p.limitMu.Unlock()
-	p.setLimit(min(max(n, 0), p.mostWorkers), false)
+	if n >= 0 {
+		p.setLimit(min(n, p.mostWorkers), p.fix(true))
+		return
+	}
+	turn := p.fix(false)
+	if p.limit.Load() == 0 {
+		p.setLimit(min(cores(), p.mostWorkers), turn)
+	}
 }
 
 // rootDevice is the device of the root of d.

@@ -70,6 +70,7 @@ type fleetHandler struct {
 	f  *fleet
 	p  *party
 	ev []event
+	n  int // calls of Between
 }
 
 func (h *fleetHandler) EnterDir(_ context.Context, d *Dir) error {
@@ -135,6 +136,7 @@ func (f *fleet) start() *party {
 		h.ev = nil
 		return nil
 	}
+	o.Between = func(worker int) error { handlers[worker].n++; return nil }
 	s, err := NewShared(f.t.Context(), &o)
 	if err != nil {
 		f.t.Fatal(err)
@@ -269,7 +271,7 @@ func (f *fleet) step() {
 		p.s.PickCareful(f.rnd.IntN(4), nil)
 		p.s.RunCareful()
 	}
-	switch f.rnd.IntN(16) {
+	switch f.rnd.IntN(20) {
 	case 0, 1:
 		f.cut(p)
 	case 2, 3, 4:
@@ -296,7 +298,11 @@ func (f *fleet) step() {
 	case 10:
 		p.s.Hungry(f.rnd.IntN(2) == 0)
 	case 11:
-		p.s.SetWorkers(f.rnd.IntN(5))
+		p.s.SetWorkers(f.rnd.IntN(6) - 1)
+	case 14, 15:
+		p.s.Pause(f.rnd.IntN(2) == 0)
+	case 16:
+		p.s.Interject()
 	default:
 		for range f.rnd.IntN(100) {
 			select {
@@ -335,6 +341,7 @@ func (f *fleet) takeNoted(p *party) {
 func (f *fleet) finish() {
 	for _, p := range f.live {
 		p.s.SetWorkers(1 + f.rnd.IntN(4))
+		p.s.Pause(false)
 	}
 	for {
 		for len(f.spare) > 0 {

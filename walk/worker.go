@@ -45,6 +45,7 @@ type worker struct {
 	counted map[*whole]sum // in parts, since the last cut
 	refused bool           // the handler ended the walk instead of handling an entry
 	call    callMark
+	told    uint64 // of Shared.asked: what it has called Between for
 
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
@@ -85,6 +86,9 @@ func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error))
 
 // walk is run, but for handlers that exit.
 func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)) {
+	if s := w.p.share; s != nil {
+		w.told = s.asked.Load() // the handler is made with what holds then
+	}
 	var h Handler
 	err := w.guard(func() (err error) { h, err = newHandler(w.id); return err })
 	if err != nil {
@@ -202,12 +206,22 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 		if p.stopping() {
 			return task{}, false
 		}
+		if w.isCalled() {
+			w.between()
+			continue
+		}
 		if w.behind() {
 			w.cut(ctx)
 		}
 		if w.id >= int(p.limit.Load()) {
 			w.share()
 			if !p.bench(w) {
+				return task{}, false
+			}
+			continue
+		}
+		if w.isHeld() {
+			if !w.gate(ctx, nil) {
 				return task{}, false
 			}
 			continue
@@ -230,7 +244,7 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 			p.removeIdle(w)
 			return task{}, false
 		}
-		if w.behind() || w.id >= int(p.limit.Load()) {
+		if w.behind() || w.isCalled() || w.id >= int(p.limit.Load()) {
 			p.removeIdle(w)
 			continue
 		}
