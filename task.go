@@ -155,6 +155,17 @@ func (t *task[C, S]) Talk(s client.Seat) {
 	}
 }
 
+// Look implements the client's Talker.
+func (t *task[C, S]) Look(ctx context.Context, id int) error {
+	t.mu.Lock()
+	w := t.workers[id]
+	t.mu.Unlock()
+	if w == nil || w.member == nil {
+		return nil
+	}
+	return fatal(w.member.Deliver(ctx))
+}
+
 // Hush implements the client's Talker.
 func (t *task[C, S]) Hush() {
 	if t.seat != nil {
@@ -207,6 +218,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	if member != nil && member.Receives() {
 		w.member = member
 		h = receive(h, member)
+		member.Poke() // it may have nothing to do
 	}
 	t.mu.Lock()
 	t.workers[id] = w

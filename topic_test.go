@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -57,9 +60,7 @@ func newTalk() *talk {
 		Topics: []TopicInfo{t.number.Info(), t.report.Info(), t.answer.Info()},
 		Server: func(_ context.Context, co *Coordinator[struct{}, counts]) error {
 			return t.report.Receive(co, func(_ context.Context, m Message[string]) error {
-				t.mu.Lock()
-				t.heard = append(t.heard, m.Value)
-				t.mu.Unlock()
+				t.hear(m)
 				return nil
 			})
 		},
@@ -75,7 +76,7 @@ func newTalk() *talk {
 			t.clients.Add(1)
 			return t.number.Receive(c, func(ctx context.Context, m Message[int]) error {
 				if m.Value == 3 { // asked by the phase
-					return t.report.Send(ctx, c, ToServer, "answer of "+c.ID)
+					return t.report.Send(ctx, c, ToServer, "answer")
 				}
 				return t.answer.Send(ctx, c, ToUser, fmt.Sprint("got ", m.Value))
 			})
@@ -91,30 +92,50 @@ func newTalk() *talk {
 			if err != nil {
 				return err
 			}
-			answers := make(chan string, 100)
+			answers := make(chan Message[string], 100)
 			if err := t.report.Receive(co, func(_ context.Context, m Message[string]) error {
-				answers <- m.Value
+				t.hear(m)
+				answers <- m
 				return nil
 			}); err != nil {
 				return err
 			}
-			if err := t.number.Send(ctx, co, ToClients, 3); err != nil {
+			// Asks all clients, or a worker of each, and waits for what they say.
+			ask := func(n int, to Address, answer string) (int, error) {
+				if err := t.number.Send(ctx, co, to, n); err != nil {
+					return 0, err
+				}
+				who := map[string]bool{}
+				for slices.ContainsFunc(co.Clients(), func(c ClientInfo) bool { return !who[c.ID] }) {
+					select {
+					case m := <-answers:
+						if m.Value == answer {
+							who[m.From.Client] = true
+						}
+					case <-time.After(time.Second): // who is waited for may be gone
+					case <-ctx.Done():
+						return 0, context.Cause(ctx)
+					}
+				}
+				return len(who), nil
+			}
+			got, err := ask(3, ToClients, "answer")
+			if err == nil && co.Clients()[0].ID != localClient {
+				_, err = ask(4, ToWorkers, "worker got 4")
+			}
+			if err != nil {
 				return err
 			}
-			var got []string
-			for range co.Clients() {
-				select {
-				case a := <-answers:
-					got = append(got, a)
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
-			}
-			slices.Sort(got)
-			return co.Attach(ctx, "ask", map[string]any{"answers": len(got), "files": s.Files})
+			return co.Attach(ctx, "ask", map[string]any{"answers": got, "files": s.Files})
 		}}},
 	}
 	return t
+}
+
+func (t *talk) hear(m Message[string]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.heard = append(t.heard, m.Value)
 }
 
 func (t *talk) count(text string) (n int) {
@@ -201,18 +222,34 @@ func TestAHookThatFailsFailsTheRun(t *testing.T) {
 	}
 }
 
+// realTree makes a tree on disk.
+func realTree(t *testing.T, dirs, files int) string {
+	root := t.TempDir()
+	for name := range tree(dirs, files) {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
 func TestAllPartiesOfAJobTalk(t *testing.T) {
 	k := newTalk()
 	c := newCluster(t)
 	c.apps = []distributed{k.app}
 	c.serve()
 	const clients = 3
+	root := realTree(t, 50, 20)
 	for range clients {
-		c.work(tree(50, 20), 2, k.app)
+		c.work(nil, 2, k.app)
 	}
 	var mu sync.Mutex
 	var got, shown []string
-	j, err := c.connect().Submit(t.Context(), k.app, []string{"."}, &JobOptions{MinClients: clients, Options: Options{Messages: func(m UserMessage) {
+	j, err := c.connect().Submit(t.Context(), k.app, []string{root}, &JobOptions{MinClients: clients, Options: Options{Messages: func(m UserMessage) {
 		shown = append(shown, string(m.Value))
 	}}})
 	if err != nil {

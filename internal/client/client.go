@@ -53,6 +53,9 @@ type Talker interface {
 	Task
 	// Talk is called once, before all other methods but Options.
 	Talk(Seat)
+	// Look is called on a worker's own goroutine, when it is in no call of its
+	// handler, after Interject. An error fails the walk.
+	Look(ctx context.Context, worker int) error
 	// Hush is called when the session has ended. It does not wait for ever.
 	Hush()
 }

@@ -42,6 +42,11 @@ type session struct {
 
 	owned owned // by loop
 
+	calls struct { // of workers, between those of their handlers
+		sync.Mutex
+		walk *walk.Shared // nil: it has not begun yet
+		due  bool         // as soon as it has
+	}
 	shown struct { // for the client's goroutine
 		sync.Mutex
 		pulse wire.Pulse
@@ -123,8 +128,24 @@ func (c *client) newSession(spec *wire.Spec, table bus.Table, app App) (*session
 	return s, nil
 }
 
-// interject makes workers look for messages.
-func (s *session) interject() {}
+// interject makes workers call between. Any goroutine may call it.
+func (s *session) interject() {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if s.calls.walk == nil {
+		s.calls.due = true
+		return
+	}
+	s.calls.walk.Interject()
+}
+
+// between is called by workers after interject, on their own goroutines.
+func (s *session) between(ctx context.Context, worker int) error {
+	if t, talks := s.run.(Talker); talks {
+		return t.Look(ctx, worker)
+	}
+	return nil
+}
 
 // start begins the session. It ends by itself, and is then sent to client.ended.
 func (s *session) start(ctx context.Context) {
@@ -209,6 +230,7 @@ func (s *session) loop(ctx context.Context) error {
 		Key:        s.spec.Key,
 		NewHandler: func(worker int) (walk.Handler, error) { return s.run.NewHandler(ctx, worker) },
 		Commit:     s.run.Cut,
+		Between:    func(worker int) error { return s.between(ctx, worker) },
 		Notify:     s.wake,
 		Low:        mostAhead / 2,
 		Stall:      s.spec.Stall,
@@ -217,6 +239,13 @@ func (s *session) loop(ctx context.Context) error {
 		return err
 	}
 	s.walk = shared
+	s.calls.Lock()
+	s.calls.walk = shared
+	due := s.calls.due
+	s.calls.Unlock()
+	if due {
+		shared.Interject()
+	}
 	abandoned := true
 	defer func() {
 		if abandoned {

@@ -65,6 +65,14 @@ func (m *Member) Receives() bool { return len(m.receivers) > 0 }
 // Due tells, quickly, whether there may be letters.
 func (m *Member) Due() bool { return m.c.n.Load() > m.done }
 
+// Poke is called for a member that begins: there may be letters, and nothing that it
+// has to do.
+func (m *Member) Poke() {
+	if m.Due() {
+		m.c.poke()
+	}
+}
+
 // Deliver gives the member the letters that there are. An error is that of a receiver,
 // to which its letter, and those behind it, come again later.
 func (m *Member) Deliver(ctx context.Context) error {
