@@ -25,7 +25,7 @@ const answerTime = 15 * time.Second
 func (p *program) jobCommand() *cobra.Command {
 	job := &cobra.Command{
 		Use:     "job",
-		Short:   "List, watch, cancel and resume jobs of a server",
+		Short:   "List, watch, cancel and resume jobs of a server, and send them messages",
 		GroupID: "cluster",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -51,7 +51,7 @@ the one of this machine, ` + hydra.DefaultAddress + `.`,
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	for _, sub := range []*cobra.Command{
-		p.jobList(), p.jobShow(), p.jobWatch(),
+		p.jobList(), p.jobShow(), p.jobWatch(), p.jobSend(),
 		p.jobAct("resume", "Let a job that was ended before its end go on",
 			`Let a job that was cancelled, or that a limit or a failure ended, go on where it
 was. What was counted stays counted.`, "resumed", (*hydra.Server).Resume),
@@ -195,6 +195,7 @@ type jobJSON struct {
 	Phase      string      `json:"phase"`
 	State      hydra.State `json:"state,omitempty"`
 	Reason     string      `json:"reason,omitempty"`
+	Step       string      `json:"step,omitempty"`
 	Waits      string      `json:"waits,omitempty"`
 	Submitted  *time.Time  `json:"submitted"`
 	Started    *time.Time  `json:"started"`
@@ -218,7 +219,7 @@ func jobOf(j *hydra.JobStatus) jobJSON {
 	}
 	p := &j.Progress
 	doc := jobJSON{
-		Job: j.Job, App: j.App, Priority: j.Priority, Phase: j.Phase, State: j.State, Reason: j.Reason, Waits: j.Waits,
+		Job: j.Job, App: j.App, Priority: j.Priority, Phase: j.Phase, State: j.State, Reason: j.Reason, Step: j.Step, Waits: j.Waits,
 		Submitted: at(j.Submitted), Started: at(j.Started), Finished: at(j.Finished), Clients: j.Clients, Workers: p.Workers,
 		Entries: p.Entries, DoneDirs: p.DirsDone, QueuedDirs: p.DirsQueued, Bytes: p.Bytes, Errors: p.Errors,
 	}
@@ -246,6 +247,9 @@ func printJSON(w io.Writer, doc any) error {
 func stateOf(j *hydra.JobStatus) string {
 	if j.State != "" && j.Phase == "ended" {
 		return string(j.State)
+	}
+	if j.Phase == "finishing" && j.Step != "" {
+		return j.Phase + ": " + j.Step
 	}
 	return j.Phase
 }
