@@ -118,6 +118,7 @@ func live(t *testing.T, seed uint64) error {
 	k := &taken{first: map[string][]uint64{}}
 	for life := 0; ; life++ {
 		h := engine.Open()
+		own := map[string]uint64{} // taken in this life
 		luck := rand.New(rand.NewPCG(seed, uint64(100+life)))
 		o := InboxOptions{Prefix: prefix}
 		if to == toServer {
@@ -132,6 +133,10 @@ func live(t *testing.T, seed uint64) error {
 			case 1:
 				panic("not at all")
 			}
+			if own[l.Sender] >= l.N {
+				t.Errorf("seed %d: letter %d of %s came twice to one inbox", seed, l.N, l.Sender)
+			}
+			own[l.Sender] = l.N
 			k.take(l)
 			return nil
 		})

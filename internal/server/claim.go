@@ -33,7 +33,6 @@ type claim struct {
 
 // seize takes the claim if nobody has it.
 func (c *claim) seize(ctx context.Context) bool {
-	began := time.Now()
 	v, err := c.table.Get(ctx, wire.KeyClaim)
 	if err != nil && !errors.Is(err, bus.ErrNoKey) {
 		return false
@@ -43,7 +42,7 @@ func (c *claim) seize(ctx context.Context) bool {
 		return false // of another version
 	}
 	if v.Rev != c.rev {
-		c.rev, c.seen = v.Rev, began
+		c.rev, c.seen = v.Rev, time.Now() // it was written before that
 	}
 	if has.Server == c.server {
 		// A write of ours of which we did not know, or one of before we gave up.
@@ -63,7 +62,7 @@ func (c *claim) write(ctx context.Context, server string) bool {
 	if err != nil {
 		return false
 	}
-	c.rev, c.seen, c.good = rev, began, began
+	c.rev, c.seen, c.good = rev, time.Now(), began
 	return true
 }
 
