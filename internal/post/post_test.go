@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -179,4 +180,136 @@ func TestEachLetterIsTakenInAndInOrderWhateverFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAJobKeepsNoMoreLettersThanItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := membus.New(nil)
+		defer engine.Close()
+		h := engine.Open()
+		table, err := h.Create(t.Context(), "T")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const room = 100
+		if _, err := table.Put(t.Context(), wire.KeyLetters, fmt.Append(nil, wire.MaxLetters-room), 0); err != nil {
+			t.Fatal(err)
+		}
+		d := NewOffice(table).Desk(toClients, "sender")
+		send := func() (n int) {
+			for n = 0; err == nil && n <= 2*room; n++ {
+				err = d.Send(t.Context(), "topic", toServer, []byte("1"))
+			}
+			return n - 1
+		}
+		if n := send(); n != room || !errors.Is(err, ErrMany) {
+			t.Errorf("%d letters were sent, then %v", n, err)
+		}
+		// What is taken in makes room.
+		reader := NewOffice(table)
+		b := NewInbox(reader, InboxOptions{Prefix: wire.PrefixToServer, Remove: func(*wire.Letter) bool { return true }})
+		b.Receive("topic", func(context.Context, *wire.Letter) error { return nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() {
+			b.Run(ctx)
+			close(ran)
+		}()
+		if err := b.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		reader.Close(ctx)
+		cancel()
+		<-ran
+		if err = nil; send() != room {
+			t.Error("there is not as much room as before")
+		}
+		left, err := table.List(t.Context(), wire.PrefixToServer)
+		if err != nil || len(left) != room {
+			t.Errorf("%d letters are there: %v", len(left), err)
+		}
+		if err := d.Send(t.Context(), "topic", toServer, make([]byte, wire.MaxLetter+1)); !errors.Is(err, ErrLarge) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALetterThatCanNotBeReadIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := membus.New(nil)
+		defer engine.Close()
+		table, err := engine.Open().Create(t.Context(), "T")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := NewOffice(table)
+		d := o.Desk(toServer, "sender")
+		for _, topic := range []string{"odd", "unknown", "known"} {
+			if err := d.Send(t.Context(), topic, toClients, []byte("1")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b := NewInbox(o, InboxOptions{Prefix: wire.PrefixToClients})
+		var got []string
+		b.Receive("odd", func(context.Context, *wire.Letter) error {
+			got = append(got, "odd")
+			return fmt.Errorf("as it is: %w", &Unfit{errors.New("no number")})
+		})
+		b.Receive("known", func(context.Context, *wire.Letter) error { got = append(got, "known"); return nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan struct{})
+		go func() {
+			b.Run(ctx)
+			close(ran)
+		}()
+		if err := b.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		// What waited for a receiver comes when there is one.
+		b.Receive("unknown", func(context.Context, *wire.Letter) error { got = append(got, "unknown"); return nil })
+		if err := b.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		<-ran
+		if want := "[odd known unknown]"; fmt.Sprint(got) != want {
+			t.Errorf("%v, want %s", got, want)
+		}
+	})
+}
+
+func TestAWorkerGetsALetterAgainThatItDidNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		poked := 0
+		c := &Crowd{Poke: func() { poked++ }, Log: slog.New(slog.DiscardHandler)}
+		early, late := c.Member(), c.Member()
+		var got []string
+		for name, m := range map[string]*Member{"early": early, "late": late} {
+			m.Receive("topic", func(_ context.Context, l *wire.Letter) error {
+				got = append(got, fmt.Sprint(name, l.N))
+				if len(got) == 1 {
+					return errors.New("not now")
+				}
+				return nil
+			})
+		}
+		c.Add(&wire.Letter{Topic: "topic", N: 1})
+		c.Add(&wire.Letter{Topic: "other", N: 2})
+		c.Add(&wire.Letter{Topic: "topic", N: 3})
+		if !early.Due() || early.Deliver(t.Context()) == nil || early.Deliver(t.Context()) != nil || len(got) != 1 {
+			t.Errorf("got %v", got)
+		}
+		before := poked
+		time.Sleep(RetryAfter)
+		synctest.Wait()
+		if err := early.Deliver(t.Context()); err != nil || early.Due() || poked != before+1 {
+			t.Errorf("%v, poked %d times", err, poked-before)
+		}
+		if err := late.Deliver(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if want := "[early1 early1 early3 late1 late3]"; fmt.Sprint(got) != want {
+			t.Errorf("%v, want %s", got, want)
+		}
+	})
 }
