@@ -126,6 +126,26 @@ func (s *seat) worker() (*parts, *post.Member) {
 	return &parts{topics: s.topics, desk: s.desk(wire.RoleWorkers), receive: m.Receive}, m
 }
 
+// last gives a worker that ends the messages that there are: in a run in this process
+// none of it is left afterwards.
+func (s *seat) last(ctx context.Context, m *post.Member) error {
+	if ctx.Err() != nil || s.inbox.CatchUp(ctx) != nil {
+		return nil // the run was cancelled
+	}
+	for m.Due() && ctx.Err() == nil {
+		if err := fatal(m.Deliver(ctx)); err != nil {
+			return err
+		}
+		if m.Due() {
+			select {
+			case <-time.After(post.RetryAfter):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
 // close ends the session. It waits for receivers, but not for ever: they may hang in
 // a system call.
 func (s *seat) close() {

@@ -11,6 +11,7 @@ import (
 type receiving struct {
 	walk.Handler
 	member *post.Member
+	last   func(context.Context) error // before the last Flush, waits for messages; nil: others follow
 }
 
 // look gives the worker the messages that there are. An error ends the walk.
@@ -31,6 +32,11 @@ func (h *receiving) File(ctx context.Context, e *walk.Entry) error {
 func (h *receiving) Flush(ctx context.Context) error {
 	if err := h.look(ctx); err != nil {
 		return err
+	}
+	if h.last != nil {
+		if err := h.last(ctx); err != nil {
+			return err
+		}
 	}
 	if f, ok := h.Handler.(walk.Flusher); ok {
 		return f.Flush(ctx)
@@ -60,8 +66,8 @@ func (h receivingDirs) LeaveDir(ctx context.Context, d *walk.Dir) error {
 
 // receive wraps a handler whose worker receives messages. What the handler implements
 // of package walk, the result does.
-func receive(h walk.Handler, m *post.Member) walk.Handler {
-	base := &receiving{h, m}
+func receive(h walk.Handler, m *post.Member, last func(context.Context) error) walk.Handler {
+	base := &receiving{h, m, last}
 	dirs, hasDirs := h.(walk.DirHandler)
 	filter, hasFilter := h.(walk.Filterer)
 	errs, hasErrors := h.(walk.ErrorHandler)

@@ -124,7 +124,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		return nil, err
 	}
 	if member != nil && member.Receives() {
-		h = receive(h, member)
+		h = receive(h, member, func(ctx context.Context) error { return r.seat.last(ctx, member) })
 	}
 	r.mu.Lock()
 	r.workers = append(r.workers, w)

@@ -217,7 +217,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	}
 	if member != nil && member.Receives() {
 		w.member = member
-		h = receive(h, member)
+		h = receive(h, member, nil)
 		member.Poke() // it may have nothing to do
 	}
 	t.mu.Lock()

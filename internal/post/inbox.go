@@ -212,6 +212,21 @@ func (b *Inbox) remove(ctx context.Context, key string) {
 // Drain returns when all letters were taken in that were written before it was
 // called and have a receiver. Run has to be running.
 func (b *Inbox) Drain(ctx context.Context) error {
+	return b.reach(ctx, func() bool {
+		_, f := b.next()
+		return f == nil && !b.busy
+	})
+}
+
+// CatchUp returns when all letters have arrived that were written before it was
+// called. Run has to be running.
+func (b *Inbox) CatchUp(ctx context.Context) error {
+	return b.reach(ctx, func() bool { return true })
+}
+
+// reach returns when all letters have arrived that there are, and more is done, which
+// is called with mu held.
+func (b *Inbox) reach(ctx context.Context, more func() bool) error {
 	var values []bus.Value
 	for pause := firstPause; ; pause = min(2*pause, mostPause) {
 		var err error
@@ -232,8 +247,7 @@ func (b *Inbox) Drain(ctx context.Context) error {
 	}
 	for {
 		b.mu.Lock()
-		_, f := b.next()
-		done, gone, news := f == nil && !b.busy, b.gone, b.news
+		done, gone, news := more(), b.gone, b.news
 		for sender, n := range want {
 			done = done && b.seen[sender] >= n
 		}

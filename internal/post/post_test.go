@@ -119,8 +119,9 @@ func live(t *testing.T, seed uint64) error {
 	k := &taken{first: map[string][]uint64{}}
 	for life := 0; ; life++ {
 		h := engine.Open()
-		own := map[string]uint64{} // taken in this life
 		luck := rand.New(rand.NewPCG(seed, uint64(100+life)))
+		own := map[string]uint64{} // taken in this life
+		lasts := time.Duration(luck.IntN(3000)) * time.Millisecond
 		o := InboxOptions{Prefix: prefix}
 		if to == toServer {
 			o.Remove = func(*wire.Letter) bool { return true }
@@ -156,7 +157,7 @@ func live(t *testing.T, seed uint64) error {
 				t.Errorf("seed %d: %v", seed, err)
 			}
 			done()
-		case <-time.After(time.Duration(luck.IntN(3000)) * time.Millisecond):
+		case <-time.After(lasts):
 			h.Kill()
 		}
 		cancel()
