@@ -39,12 +39,6 @@ func (p *process) kill() {
 	p.cancel()
 }
 
-// drain tells it to end.
-func (p *process) drain() {
-	p.cancel()
-	<-p.ended
-}
-
 func inBubble(t *testing.T, seed uint64, f func(*bubble)) {
 	t.Helper()
 	t.Setenv("GOMAXPROCS", "2") // no walk changes it
