@@ -55,8 +55,34 @@ type App[C, S any] struct {
 	// handler may implement the other interfaces of package walk.
 	NewHandler func(context.Context, *Worker[C, S]) (walk.Handler, error)
 
+	// Topics are the kinds of messages that the parties of a run send each other: see
+	// [Topic].
+	Topics []TopicInfo
+	// Server is called first on each server that coordinates the job, after a restart
+	// too: it lets the coordinator receive messages. At most one server at a time does
+	// this, and calls Start, Joined and Phases: all on one goroutine, with a context
+	// that ends with the job. An error fails the job. All of them run in the process
+	// of the server, which has to have the application; in a run in this process,
+	// there.
+	Server func(context.Context, *Coordinator[C, S]) error
+	// Start is called before the walk: at least once, again only if the server died
+	// before it was written down that it had returned.
+	Start func(context.Context, *Coordinator[C, S]) error
+	// Joined is called for each client that takes part, at least once.
+	Joined func(context.Context, *Coordinator[C, S], ClientInfo) error
+	// Phases run one after the other when nothing of the walk remains and all messages
+	// to the server were taken in: each at least once. The clients are still there, and
+	// so are those that come meanwhile. They are left out if the walk did not run to
+	// its end; a job that is cancelled in a phase goes on with it when it is resumed.
+	Phases []Phase[C, S]
+	// Client is called once when a session of a job begins on a client, before the
+	// handlers are made. An error fails the run.
+	Client func(context.Context, *Client[C, S]) error
+
 	// Finish is called once, when the statistics of all workers have been
-	// merged into r.Stats: for what is computed from them. Its context ends if
+	// merged into r.Stats: for what is computed from them. Unlike a phase it runs where
+	// the result is shown, each time that somebody looks at the result of a job, and
+	// there are no clients. Its context ends if
 	// somebody cancels the run meanwhile; of a run that was cancelled before, soon.
 	Finish func(ctx context.Context, r *Result[S]) error
 	// Summarize writes the statistics for people, at most 80 columns wide. What
@@ -88,6 +114,7 @@ type Worker[C, S any] struct {
 	Stats    *S
 
 	commit  func(func(*S)) error
+	p       *parts
 	records *recordFile // nil: nothing is recorded
 }
 
@@ -144,6 +171,7 @@ type Application interface {
 type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
+	Topics                              []TopicInfo
 }
 
 // ReportInfo describes a kind of report: see [Report].
@@ -172,7 +200,7 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}

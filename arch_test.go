@@ -42,12 +42,13 @@ var layers = []layer{
 	{"cli", ". walk stats internal/report", anything},
 	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
-	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus",
+	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
 		"github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
 
-	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/wire", ""},
-	{"internal/client", "walk internal/bus internal/joblog internal/ledger internal/wire", ""},
-	{"internal/wire", "walk internal/joblog internal/ledger", ""},
+	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
+	{"internal/client", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
+	{"internal/post", "internal/bus internal/ledger internal/wire", ""},
+	{"internal/wire", "walk internal/joblog internal/ledger internal/pace", ""},
 	{"internal/joblog", "", ""},
 	{"internal/ledger", "walk", "github.com/fxamacker/cbor/v2"},
 

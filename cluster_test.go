@@ -24,6 +24,7 @@ type cluster struct {
 	ctx    context.Context
 	wg     sync.WaitGroup
 	log    *slog.Logger
+	apps   []distributed // of servers
 }
 
 func newCluster(t testing.TB) *cluster {
@@ -45,7 +46,11 @@ func (c *cluster) serve() {
 	b := c.engine.Open()
 	c.wg.Go(func() {
 		defer b.Close()
-		if err := server.Run(c.ctx, server.Options{Bus: b, Logger: c.log}); err != nil {
+		o := server.Options{Bus: b, Logger: c.log}
+		for _, a := range c.apps {
+			o.Apps = append(o.Apps, a.server(c.log))
+		}
+		if err := server.Run(c.ctx, o); err != nil {
 			c.t.Error(err)
 		}
 	})

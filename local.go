@@ -56,7 +56,7 @@ type local struct {
 	buses   []bus.Bus
 	halt    func()          // ends the server and waits for it
 	life    context.Context // ends with the engine
-	base    *slog.Logger // without a name
+	base    *slog.Logger    // without a name
 	log     *slog.Logger
 	closing sync.Once
 }

@@ -38,6 +38,11 @@ type Options struct {
 	MaxErrors int64
 	// Errors gets every error as a line of JSON, in no order.
 	Errors io.Writer
+	// Messages, when set, is told of each message to the user, on one goroutine.
+	Messages func(UserMessage)
+	// User, when set, sends and receives messages of a run in this process; of a job
+	// the [Job] does.
+	User *User
 	// Monitor, when set, shows the progress.
 	Monitor *Monitor
 	// Records is a directory for what the application records: see

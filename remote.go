@@ -15,6 +15,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/server"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -85,6 +86,7 @@ type Job struct {
 	id  string
 	app distributed
 	o   *JobOptions
+	u   userParts
 
 	seenAt time.Time
 }
@@ -95,9 +97,10 @@ type JobStatus struct {
 	App       string
 	Paths     []string
 	Priority  int
-	Phase     string // waiting, running, paused, stopping, ended; of a local job that no process runs, interrupted
+	Phase     string // waiting, running, paused, finishing, stopping, ended; of a local job that no process runs, interrupted
 	State     State  // when it has ended, or was interrupted
 	Reason    string
+	Step      string // what of the application runs on the server now: start, or the name of a phase
 	Waits     string // what it waits for
 	Submitted time.Time
 	Started   time.Time
@@ -130,14 +133,17 @@ type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
 	client(records string) client.App
+	server(log *slog.Logger) server.App
 	change(now []byte, set []Setting) ([]byte, error)
-	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
+	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
 func (a *App[C, S]) client(records string) client.App { return clientApp[C, S]{a, records} }
 
-func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
-	result, err := a.collect(ctx, spec, l, o, part, sums)
+func (a *App[C, S]) server(log *slog.Logger) server.App { return serverApp[C, S]{a, log} }
+
+func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
+	result, err := a.collect(ctx, spec, l, more, o, part, sums)
 	if result == nil {
 		return nil, err
 	}
@@ -185,6 +191,10 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		AllErrors: o.Errors != nil,
 		Submitted: now,
 	}
+	for _, t := range a.Topics {
+		spec.Topics = append(spec.Topics, t.Name)
+	}
+	spec.NeedsServer, spec.Phases = a.needsServer(), a.phaseNames()
 	if spec.Priority == 0 {
 		spec.Priority = defaultPriority
 	}
@@ -411,7 +421,7 @@ func (s *Server) status(st *wire.Status) JobStatus {
 	}
 	status := JobStatus{
 		Job: st.Job, App: st.App, Paths: paths, Priority: st.Priority,
-		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Waits: st.Waits,
+		Phase: string(st.Phase), State: State(st.Verdict.State), Reason: st.Verdict.Reason, Step: st.Step, Waits: st.Waits,
 		Submitted: st.Submitted, Started: st.Started, Finished: st.Finished,
 		Clients: st.Clients, Progress: progressOf(&st.Totals, st), Changed: st.Control, Current: st.Known,
 	}
@@ -437,6 +447,11 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 	if j.s.local.idle() {
 		return j.s.local.result(ctx, j.app, j.o, notRun)
 	}
+	mail, err := j.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer mail.stop()
 	news := make(chan wire.Status, 64)
 	sub, err := j.s.bus.Subscribe(wire.SubjectNews(j.id), func(m bus.Msg) {
 		var st wire.Status
@@ -511,6 +526,7 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 		}
 		j.follow(st)
 		if st.Phase == ledger.Ended {
+			mail.drain(ctx)
 			return j.result(ctx, st)
 		}
 	}
@@ -610,8 +626,12 @@ func readPart(ctx context.Context, table bus.Table, app distributed, o *Options,
 			}
 		}
 	}
+	more, err := attached(ctx, table)
+	if err != nil {
+		return nil, err
+	}
 	l := ledger.NewJob(state, records)
-	return app.document(ctx, spec, l, o, part, func(r *ledger.Record) ([][]byte, error) {
+	return app.document(ctx, spec, l, more, o, part, func(r *ledger.Record) ([][]byte, error) {
 		var parts [][]byte
 		if r.Data != nil {
 			parts = append(parts, r.Data)

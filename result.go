@@ -68,6 +68,9 @@ type Outcome struct {
 	// ChangeCount.
 	Changes     []Change
 	ChangeCount int
+
+	// Phases is what the application's phases attached, by name.
+	Phases map[string]json.RawMessage
 }
 
 // Change is a setting of a job that a user changed while it ran.
@@ -130,34 +133,35 @@ func (r *Result[S]) WriteText(w io.Writer) error {
 }
 
 type resultJSON struct {
-	Schema        string           `json:"schema"`
-	Job           string           `json:"job"`
-	App           string           `json:"app"`
-	State         State            `json:"state"`
-	Reason        string           `json:"reason,omitempty"`
-	Paths         []string         `json:"paths"`
-	PathsB64      [][]byte         `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
-	Started       time.Time        `json:"started"`
-	Finished      time.Time        `json:"finished"`
-	WallSeconds   float64          `json:"wall_seconds"`
-	Clients       int              `json:"clients"`
-	Workers       int              `json:"workers"`
-	Refused       []string         `json:"refused_clients,omitempty"`
-	Complete      bool             `json:"complete"`
-	ExpectedDirs  int64            `json:"expected_dirs"`
-	ProcessedDirs int64            `json:"processed_dirs"`
-	FilteredDirs  int64            `json:"filtered_dirs"`
-	SnapshotDirs  int64            `json:"snapshot_dirs"`
-	FailedDirs    int64            `json:"failed_dirs"`
-	VanishedDirs  int64            `json:"vanished_dirs"`
-	VanishedFiles int64            `json:"vanished_files"`
-	Errors        []errorJSON      `json:"errors"`
-	ErrorCounts   map[string]int64 `json:"error_counts"`
-	Snapshots     []stats.Path     `json:"snapshots"`
-	Settings      json.RawMessage  `json:"settings"`
-	Changes       []Change         `json:"settings_changes,omitempty"`
-	ChangeCount   int              `json:"settings_changes_count,omitempty"`
-	Stats         json.RawMessage  `json:"stats"`
+	Schema        string                     `json:"schema"`
+	Job           string                     `json:"job"`
+	App           string                     `json:"app"`
+	State         State                      `json:"state"`
+	Reason        string                     `json:"reason,omitempty"`
+	Paths         []string                   `json:"paths"`
+	PathsB64      [][]byte                   `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
+	Started       time.Time                  `json:"started"`
+	Finished      time.Time                  `json:"finished"`
+	WallSeconds   float64                    `json:"wall_seconds"`
+	Clients       int                        `json:"clients"`
+	Workers       int                        `json:"workers"`
+	Refused       []string                   `json:"refused_clients,omitempty"`
+	Complete      bool                       `json:"complete"`
+	ExpectedDirs  int64                      `json:"expected_dirs"`
+	ProcessedDirs int64                      `json:"processed_dirs"`
+	FilteredDirs  int64                      `json:"filtered_dirs"`
+	SnapshotDirs  int64                      `json:"snapshot_dirs"`
+	FailedDirs    int64                      `json:"failed_dirs"`
+	VanishedDirs  int64                      `json:"vanished_dirs"`
+	VanishedFiles int64                      `json:"vanished_files"`
+	Errors        []errorJSON                `json:"errors"`
+	ErrorCounts   map[string]int64           `json:"error_counts"`
+	Snapshots     []stats.Path               `json:"snapshots"`
+	Settings      json.RawMessage            `json:"settings"`
+	Changes       []Change                   `json:"settings_changes,omitempty"`
+	ChangeCount   int                        `json:"settings_changes_count,omitempty"`
+	Phases        map[string]json.RawMessage `json:"phases,omitempty"`
+	Stats         json.RawMessage            `json:"stats"`
 }
 
 type errorJSON struct {
@@ -223,6 +227,7 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		ErrorCounts:   r.ErrorCounts,
 		Snapshots:     make([]stats.Path, 0, len(r.Snapshots)),
 		Settings:      r.Settings,
+		Phases:        r.Phases,
 		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)

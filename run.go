@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/post"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -86,7 +87,12 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		r.records = newRecorder(o.Records, result.Job, recordHead{Job: result.Job, App: app.Name, Host: host})
 		defer r.records.close()
 	}
+	parties, err := r.gather(walkCtx, result.Job)
+	if err != nil {
+		return nil, err
+	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
+	err = parties.finish(walkCtx, &result.Outcome, err)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {
 		o.logger("hydra").Debug("run ended", "state", result.State, "err", err)
 	}
@@ -108,15 +114,29 @@ type run[C, S any] struct {
 	sum *S // of what workers committed; not to be used after an error
 
 	workers []*Worker[C, S] // guarded by mu too
+
+	walked bool // guarded by mu: the workers have ended
+
+	seat *seat // nil: there are no messages
 }
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
+	var member *post.Member
+	if r.seat != nil {
+		if err := r.begin(ctx); err != nil {
+			return nil, err
+		}
+		w.p, member = r.seat.worker()
+	}
 	h, err := r.app.NewHandler(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	if member != nil && member.Receives() {
+		h = receive(h, member, func(ctx context.Context) error { return r.seat.last(ctx, member) })
 	}
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
@@ -165,6 +185,9 @@ func (a *App[C, S]) newStats(settings C) *S {
 func (a *App[C, S]) check(settings C) error {
 	if a.NewHandler == nil {
 		return fmt.Errorf("the application %s has no NewHandler", a.Name)
+	}
+	if err := a.checkParts(); err != nil {
+		return err
 	}
 	s := a.newStats(settings)
 	if err := stats.Merge(s, a.newStats(settings)); err != nil {

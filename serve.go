@@ -46,6 +46,8 @@ type ServeOptions struct {
 	// Creds is a file with the credential for NATS, if the user has no own one
 	// for its address.
 	Creds string
+	// Apps are applications of which a part runs on the server: see [App.Server].
+	Apps []Application
 	// Ready is called when clients can join, with the address that they need.
 	Ready func(address string)
 	// Logger gets what the server does: a line when something changes.
@@ -59,6 +61,14 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		o = &ServeOptions{}
 	}
 	log := (&Options{Logger: o.Logger}).logger("server")
+	var apps []server.App
+	for _, app := range o.Apps {
+		d, err := isDistributed(app)
+		if err != nil {
+			return err
+		}
+		apps = append(apps, d.server(o.Logger))
+	}
 	if o.NATS != "" {
 		at, err := resolve(o.NATS)
 		if err != nil {
@@ -75,7 +85,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		if o.Ready != nil {
 			o.Ready(at.shown())
 		}
-		return server.Run(ctx, server.Options{Bus: b, Logger: o.Logger})
+		return server.Run(ctx, server.Options{Bus: b, Logger: o.Logger, Apps: apps})
 	}
 
 	if o.Listen == "" {
@@ -129,7 +139,7 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		case <-ctx.Done():
 		}
 	}()
-	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: o.Logger}), engine.Err())
+	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: o.Logger, Apps: apps}), engine.Err())
 }
 
 // WorkOptions of a client.

@@ -41,8 +41,8 @@ func (s *Server) Drain(ctx context.Context, client string) error {
 	return err
 }
 
-// Client is a client that has joined a server.
-type Client struct {
+// ClientStatus is a client that has joined a server.
+type ClientStatus struct {
 	ID      string
 	Host    string
 	PID     int
@@ -54,8 +54,8 @@ type Client struct {
 }
 
 // Clients are those that have joined the server, by ID.
-func (s *Server) Clients(ctx context.Context) ([]Client, error) {
-	var all []Client
+func (s *Server) Clients(ctx context.Context) ([]ClientStatus, error) {
+	var all []ClientStatus
 	last := ledger.ClientID("")
 	for {
 		answer, err := s.ask(ctx, wire.Ask{Kind: wire.AskClients, Client: last})
@@ -63,7 +63,7 @@ func (s *Server) Clients(ctx context.Context) ([]Client, error) {
 			return nil, err
 		}
 		for _, c := range answer.Clients {
-			client := Client{ID: string(c.Client), Host: c.Host, PID: c.PID, Workers: c.Workers, Jobs: c.Jobs, Leaving: c.Leaving, Heard: c.Heard}
+			client := ClientStatus{ID: string(c.Client), Host: c.Host, PID: c.PID, Workers: c.Workers, Jobs: c.Jobs, Leaving: c.Leaving, Heard: c.Heard}
 			for _, app := range c.Apps {
 				client.Apps = append(client.Apps, app.String())
 			}

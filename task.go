@@ -14,6 +14,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/post"
 	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
@@ -83,6 +84,7 @@ type task[C, S any] struct {
 	rules    *rules
 	options  jobOptions
 	records  *recorder // nil: nothing is recorded
+	seat     *seat     // nil: there are no messages
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -113,6 +115,7 @@ type taskWorker[C, S any] struct {
 	lines   bytes.Buffer
 
 	snapshots snapshotLog
+	member    *post.Member // nil: it receives nothing
 }
 
 func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task[C, S], error) {
@@ -166,12 +169,56 @@ func (t *task[C, S]) Options() walk.Options {
 	return o
 }
 
+// Talk implements the client's Talker.
+func (t *task[C, S]) Talk(s client.Seat) {
+	if len(t.app.Topics) > 0 || t.app.Client != nil {
+		t.seat = newSeat(s.Table, t.app.Topics, s.Client, s.Host, string(s.Session), s.Interject, t.log)
+	}
+}
+
+// Look implements the client's Talker.
+func (t *task[C, S]) Look(ctx context.Context, id int) error {
+	t.mu.Lock()
+	w := t.workers[id]
+	t.mu.Unlock()
+	if w == nil || w.member == nil {
+		return nil
+	}
+	return fatal(w.member.Deliver(ctx))
+}
+
+// Hush implements the client's Talker.
+func (t *task[C, S]) Hush() {
+	if t.seat != nil {
+		t.seat.close()
+	}
+}
+
+// begin calls the application's hook, once for all workers.
+func (t *task[C, S]) begin(ctx context.Context) error {
+	return t.seat.begin(func(p *parts) error {
+		if t.app.Client == nil {
+			return nil
+		}
+		return t.app.Client(ctx, &Client[C, S]{ID: string(t.seat.id), Host: t.seat.host, Log: t.log, Settings: t.settings, p: p})
+	})
+}
+
 // NewHandler implements the client's Task.
 func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, error) {
+	var member *post.Member
+	if t.seat != nil {
+		if err := t.begin(ctx); err != nil {
+			return nil, err
+		}
+	}
 	t.mu.Lock()
 	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Stats = t.app.newStats(w.Settings)
+	if t.seat != nil {
+		w.p, member = t.seat.worker()
+	}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
 		w.errors = newErrorLog(specRoots(t.spec), &w.lines, 0, nil)
@@ -193,6 +240,11 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		return nil, err
 	}
 	w.handler = h
+	if member != nil && member.Receives() {
+		w.member = member
+		h = receive(h, member, nil)
+		member.Poke() // it may have nothing to do
+	}
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
@@ -342,7 +394,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 // collect makes the result of a job of what its sessions counted. sums gets what
 // belongs to a record, in parts. part says that these are not all sessions, or that
 // the job has not ended.
-func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
+func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (*Result[S], error) {
 	spec = spec.With(&l.Control)
 	settings := a.Settings // with what only this command knows: how reports are written
 	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
@@ -350,7 +402,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	}
 	result := a.newResult(settings, o)
 	result.Settings = json.RawMessage(spec.Settings)
-	result.Job, result.App = spec.Job, a.Name
+	result.Job, result.App, result.Phases = spec.Job, a.Name, more
 	for _, root := range specRoots(spec) {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}

@@ -154,6 +154,7 @@ func (c *call) run(ctx context.Context, w work, from origins) error {
 		return err
 	}
 	o.Logger = c.logger
+	o.Messages = c.message
 	var list *errorsFile
 	if c.errors != "" {
 		if list, err = openErrorsFile(c.errors); err != nil {

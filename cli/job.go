@@ -59,7 +59,7 @@ kept until it is removed.`,
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 	for _, sub := range []*cobra.Command{
-		p.jobList(), p.jobShow(), p.jobWatch(),
+		p.jobList(), p.jobShow(), p.jobWatch(), p.jobSend(),
 		p.jobAct(act{name: "pause", done: "paused", short: "Let all workers of a job rest",
 			long: `Let all workers of a job rest: each ends the call that it is in, and begins no
 other. Nothing is lost, clients may join and leave meanwhile, and the server may be
@@ -274,6 +274,7 @@ type jobJSON struct {
 	Phase      string      `json:"phase"`
 	State      hydra.State `json:"state,omitempty"`
 	Reason     string      `json:"reason,omitempty"`
+	Step       string      `json:"step,omitempty"`
 	Waits      string      `json:"waits,omitempty"`
 	Submitted  *time.Time  `json:"submitted"`
 	Started    *time.Time  `json:"started"`
@@ -297,7 +298,7 @@ func jobOf(j *hydra.JobStatus) jobJSON {
 	}
 	p := &j.Progress
 	doc := jobJSON{
-		Job: j.Job, App: j.App, Priority: j.Priority, Phase: j.Phase, State: j.State, Reason: j.Reason, Waits: j.Waits,
+		Job: j.Job, App: j.App, Priority: j.Priority, Phase: j.Phase, State: j.State, Reason: j.Reason, Step: j.Step, Waits: j.Waits,
 		Submitted: at(j.Submitted), Started: at(j.Started), Finished: at(j.Finished), Clients: j.Clients, Workers: p.Workers,
 		Entries: p.Entries, DoneDirs: p.DirsDone, QueuedDirs: p.DirsQueued, Bytes: p.Bytes, Errors: p.Errors,
 	}
@@ -325,6 +326,9 @@ func printJSON(w io.Writer, doc any) error {
 func stateOf(j *hydra.JobStatus) string {
 	if j.State != "" && j.Phase == "ended" {
 		return string(j.State)
+	}
+	if j.Phase == "finishing" && j.Step != "" {
+		return j.Phase + ": " + j.Step
 	}
 	return j.Phase
 }

@@ -82,7 +82,7 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 		}
 	}
 	return c.service(cmd.Context(), "ending; jobs go on when the server is started again", func(ctx context.Context) error {
-		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Creds: c.creds, Logger: c.logger}
+		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Creds: c.creds, Logger: c.logger, Apps: c.apps}
 		o.Ready = func(address string) {
 			at, jobs := shellWord(address), "in the directory "+printable(o.StateDir)
 			if own.nats != "" {

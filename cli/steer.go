@@ -212,7 +212,7 @@ func (p *program) jobClients() *cobra.Command {
 	}, nil)
 }
 
-func clientsJSON(clients []hydra.Client) any {
+func clientsJSON(clients []hydra.ClientStatus) any {
 	type one struct {
 		Client  string    `json:"client"`
 		Host    string    `json:"host"`
@@ -234,12 +234,12 @@ func clientsJSON(clients []hydra.Client) any {
 }
 
 // findClient is the client that an ID, a part of one, or a host means.
-func (c *call) findClient(ctx context.Context, s *hydra.Server, part string) (*hydra.Client, error) {
+func (c *call) findClient(ctx context.Context, s *hydra.Server, part string) (*hydra.ClientStatus, error) {
 	clients, err := s.Clients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var found []*hydra.Client
+	var found []*hydra.ClientStatus
 	for i := range clients {
 		one := &clients[i]
 		if one.ID == part {
@@ -331,7 +331,7 @@ func (c *call) gone(ctx context.Context, s *hydra.Server, id string) error {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(clients, func(c hydra.Client) bool { return c.ID == id }) {
+		if !slices.ContainsFunc(clients, func(c hydra.ClientStatus) bool { return c.ID == id }) {
 			return nil
 		}
 		select {

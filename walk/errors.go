@@ -60,6 +60,12 @@ func Fatal(err error) error {
 	return &fatalError{err}
 }
 
+// IsFatal tells whether err was made by [Fatal].
+func IsFatal(err error) bool {
+	var f *fatalError
+	return errors.As(err, &f)
+}
+
 type fatalError struct{ err error }
 
 func (f *fatalError) Error() string { return f.err.Error() }

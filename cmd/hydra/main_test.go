@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 		"hydra":  main,
 		"waiter": func() { cli.Main(waiter()) },
 		"slow":   func() { cli.Main(slow()) },
+		"notes":  func() { cli.Main(notes()) },
 	})
 }
 

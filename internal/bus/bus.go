@@ -113,8 +113,8 @@ type Table interface {
 	// prefix is "" or ends with a dot.
 	List(ctx context.Context, prefix string) ([]Value, error)
 
-	// Watch delivers all values with a prefix as they are now, in no certain
-	// order, then a mark, then what changes: see Watch. It waits for
+	// Watch delivers all values with a prefix as they are now, then a mark, then
+	// what changes, all in the order of their revisions: see Watch. It waits for
 	// the engine; the context is for that, and for the life of the watch.
 	Watch(ctx context.Context, prefix string) (Watch, error)
 }
@@ -129,8 +129,9 @@ type Value struct {
 
 // A Watch is read by one goroutine, which may take its time: values that were
 // replaced meanwhile are left out. The last value of each key comes for certain,
-// also after a lost connection and a restart of the engine, and the revisions of
-// a key only grow. A value may be left out before the mark that comes after
+// also after a lost connection and a restart of the engine, and the revisions only
+// grow, whatever the key: a value whose Put began after another one's had returned
+// comes after that. A value may be left out before the mark that comes after
 // it, if it changes meanwhile.
 type Watch interface {
 	// Updates is closed when the watch has ended.

@@ -65,6 +65,28 @@ type Task interface {
 	Close()
 }
 
+// Talker is a Task with messages of its own.
+type Talker interface {
+	Task
+	// Talk is called once, before all other methods but Options.
+	Talk(Seat)
+	// Look is called on a worker's own goroutine, when it is in no call of its
+	// handler, after Interject. An error fails the walk.
+	Look(ctx context.Context, worker int) error
+	// Hush is called when the session has ended. It does not wait for ever.
+	Hush()
+}
+
+// Seat is what a Talker has for its messages.
+type Seat struct {
+	Table   bus.Table
+	Client  ledger.ClientID
+	Host    string
+	Session ledger.SessionID
+	// Interject makes workers look for messages.
+	Interject func()
+}
+
 // Options of a client.
 type Options struct {
 	Bus     bus.Bus

@@ -48,6 +48,11 @@ type session struct {
 
 	owned owned // by loop
 
+	calls struct { // of workers, between those of their handlers
+		sync.Mutex
+		walk *walk.Shared // nil: it has not begun yet
+		due  bool         // as soon as it has
+	}
 	shown struct { // for the client's goroutine
 		sync.Mutex
 		pulse wire.Pulse
@@ -145,7 +150,32 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 		s.setRate(pace.Grant{Rate: wire.FirstRate})
 	}
 	s.throttle.Measure(spec.Latency > 0)
+	if t, talks := run.(Talker); talks {
+		t.Talk(Seat{Table: table, Client: c.id, Host: c.o.Host, Session: id, Interject: s.interject})
+	}
 	return s, nil
+}
+
+// interject makes workers call between. Any goroutine may call it.
+func (s *session) interject() {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if s.calls.walk == nil {
+		s.calls.due = true
+		return
+	}
+	s.calls.walk.Interject()
+}
+
+// between is called by workers after interject, on their own goroutines.
+func (s *session) between(ctx context.Context, worker int) error {
+	if err := s.run.Between(worker); err != nil {
+		return err
+	}
+	if t, talks := s.run.(Talker); talks {
+		return t.Look(ctx, worker)
+	}
+	return nil
 }
 
 // start begins the session. It ends by itself, and is then sent to client.ended.
@@ -158,6 +188,9 @@ func (s *session) start(ctx context.Context) {
 	s.shown.pulse = wire.Pulse{Job: s.spec.Job, Session: s.id, Unborn: true}
 	s.wg.Go(func() {
 		err := s.loop(ctx)
+		if t, talks := s.run.(Talker); talks {
+			t.Hush()
+		}
 		if err != nil {
 			s.lost = err
 		}
@@ -229,7 +262,7 @@ func (s *session) loop(ctx context.Context) error {
 		Key:        s.spec.Key,
 		NewHandler: func(worker int) (walk.Handler, error) { return s.run.NewHandler(ctx, worker) },
 		Commit:     s.run.Cut,
-		Between:    s.run.Between,
+		Between:    func(worker int) error { return s.between(ctx, worker) },
 		Notify:     s.wake,
 		Low:        mostAhead / 2,
 		Stall:      s.spec.Stall,
@@ -240,6 +273,13 @@ func (s *session) loop(ctx context.Context) error {
 	s.walk = shared
 	s.shared.Store(shared)
 	shared.Pause(s.pauses())
+	s.calls.Lock()
+	s.calls.walk = shared
+	due := s.calls.due
+	s.calls.Unlock()
+	if due {
+		shared.Interject()
+	}
 	abandoned := true
 	defer func() {
 		if abandoned {

@@ -16,10 +16,11 @@ type Phase string
 
 // The phases of a job.
 const (
-	Waiting  Phase = "waiting"  // for clients, or for the first of them to look at the roots
-	Running  Phase = "running"  // some session may hold work
-	Stopping Phase = "stopping" // all sessions are to end
-	Ended    Phase = "ended"    // nothing changes any more, unless it is resumed
+	Waiting   Phase = "waiting"   // for clients, or for the first of them to look at the roots
+	Running   Phase = "running"   // some session may hold work
+	Finishing Phase = "finishing" // nothing remains, and the application does what comes after the walk
+	Stopping  Phase = "stopping"  // all sessions are to end
+	Ended     Phase = "ended"     // nothing changes any more, unless it is resumed
 )
 
 // Move is a bag on its way to a session.
@@ -46,6 +47,14 @@ type Verdict struct {
 	Reason string
 }
 
+// Hooks say how far a job is with what its application does on the server.
+type Hooks struct {
+	Started  bool              // before the walk
+	Joined   map[ClientID]bool // clients that were made known to it
+	Phases   int               // that are done
+	Finished bool              // nothing is left of that
+}
+
 // State is the coordinator's state. It replaces the one before.
 type State struct {
 	Phase    Phase
@@ -59,6 +68,7 @@ type State struct {
 
 	Sights  []walk.Sight         // what the roots are, as the clients see them that take part
 	Refused map[ClientID]string  // clients that do not take part, and why
+	Hooks   Hooks                // of jobs whose application has any
 	Members map[SessionID]Member // all that ever were
 
 	Moves   []Move
@@ -164,7 +174,7 @@ func (j *Job) Snapshot() *State {
 	j.asked = j.changes
 	s := *j.State
 	s.Refused, s.Members, s.Left = maps.Clone(s.Refused), maps.Clone(s.Members), maps.Clone(s.Left)
-	s.Suspects = slices.Clone(s.Suspects)
+	s.Suspects, s.Hooks.Joined = slices.Clone(s.Suspects), maps.Clone(s.Hooks.Joined)
 	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
 	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
 		s.Moves = append(s.Moves, j.moves[to]...)

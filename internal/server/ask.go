@@ -39,6 +39,9 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		if a.Spec == nil {
 			return wire.Answer{}, errors.New("nothing was submitted")
 		}
+		if id := (wire.AppID{Name: a.Spec.App, Version: a.Spec.Version}); a.Spec.NeedsServer && s.app(id) == nil {
+			return wire.Answer{}, fmt.Errorf("the server does not have the application %s, a part of which runs there: start the server with a program that has it", id)
+		}
 		return wire.Answer{Job: a.Spec.Job}, s.submit(ctx, a.Spec)
 	}
 	switch a.Kind {

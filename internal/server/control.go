@@ -15,8 +15,10 @@ import (
 
 // command carries out what a command asks for. A command that got no answer is
 // given again: what it asked for already is no error then.
-func (j *job) command(a *wire.Ask) error {
+func (j *job) command(a *asked) error {
 	switch a.Kind {
+	case askHook:
+		j.hooked(a.hook)
 	case wire.AskCancel:
 		return j.cancelled()
 	case wire.AskPause:
@@ -43,7 +45,7 @@ func (j *job) cancelled() error {
 			return nil
 		}
 		return fmt.Errorf("job %s has ended already: %s", j.spec.Job, l.Verdict.State)
-	case ledger.Waiting, ledger.Running:
+	case ledger.Waiting, ledger.Running, ledger.Finishing:
 		j.stop("cancelled", "cancelled by a user")
 	}
 	return nil
@@ -55,8 +57,11 @@ func (j *job) pause(on bool) error {
 	if err := j.changeable(); err != nil {
 		return err
 	}
-	if l.Control.Paused == on {
+	switch {
+	case l.Control.Paused == on:
 		return nil
+	case on && l.Phase == ledger.Finishing:
+		return fmt.Errorf("the walk of job %s has ended, and its application's %s can not be paused", j.spec.Job, j.step())
 	}
 	was := l.Shown()
 	l.Control.Paused = on
@@ -202,7 +207,7 @@ func (j *job) resume() error {
 	switch {
 	case l.Phase != ledger.Ended:
 		return fmt.Errorf("job %s is being ended: %s", j.spec.Job, l.Verdict.Reason)
-	case l.Done():
+	case j.allDone():
 		return fmt.Errorf("job %s has nothing left to do: %s", j.spec.Job, l.Verdict.State)
 	case j.lost:
 		return fmt.Errorf("job %s can not be resumed: %s", j.spec.Job, l.Verdict.Reason)

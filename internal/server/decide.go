@@ -41,10 +41,12 @@ func (j *job) decide(ctx context.Context) {
 				j.deal()
 			}
 		}
+	case ledger.Finishing:
+		j.finish()
 	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
 		state, _ := j.byApplication()
-		if l.Done() && l.Verdict.State != "failed" && state == "" {
+		if j.allDone() && l.Verdict.State != "failed" && state == "" {
 			j.complete() // it was too late to end anything
 		} else {
 			j.end(l.Verdict)
@@ -164,6 +166,9 @@ func (j *job) wait(why string) {
 
 // gather waits for clients, and finds out what the roots are.
 func (j *job) gather() {
+	if !j.begun() {
+		return
+	}
 	alive := j.s.alive()
 	fit := j.fit(alive)
 	if len(fit) == 0 {
@@ -298,7 +303,7 @@ func (j *job) recruit() {
 			j.look(id)
 		default:
 			why := j.differs(j.seen[id])
-			if j.ledger.Phase != ledger.Running {
+			if j.ledger.Phase != ledger.Running && j.ledger.Phase != ledger.Finishing {
 				return // nobody knows who is right
 			}
 			if why != "" {
@@ -362,7 +367,12 @@ func (j *job) judge() {
 		j.stop(state, why)
 		return
 	}
-	if l.Done() {
+	switch {
+	case l.Done() && j.spec.NeedsServer && !l.Hooks.Finished && !l.NoRoot():
+		j.enter(ledger.Finishing)
+		j.event("info", "the walk is done: the application goes on")
+		return
+	case l.Done():
 		j.complete()
 		return
 	}

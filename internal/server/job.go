@@ -58,7 +58,9 @@ type job struct {
 	shown struct {
 		sync.Mutex
 		phase ledger.Phase
+		view  view
 	}
+	turned chan struct{} // the view may have changed; capacity 1
 }
 
 // peer is a session that lives.
@@ -104,6 +106,7 @@ type event struct {
 // asked is a command. It is answered when what it changed is written.
 type asked struct {
 	*wire.Ask
+	hook   hookDone        // with askHook
 	until  <-chan struct{} // closed when nobody waits for the answer any more
 	err    error           // of the command
 	answer chan answered
@@ -155,6 +158,7 @@ func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
 		early:   map[ledger.SessionID]wire.Pulse{},
 		seen:    map[ledger.ClientID]*wire.Seen{},
 		asked:   map[ledger.ClientID]time.Time{},
+		turned:  make(chan struct{}, 1),
 	}
 }
 
@@ -169,6 +173,7 @@ func (j *job) show() {
 	j.shown.Lock()
 	j.shown.phase = j.ledger.Phase
 	j.shown.Unlock()
+	j.showHooks()
 }
 
 // enter puts the job into another phase.
@@ -208,6 +213,9 @@ func (j *job) run(ctx context.Context) {
 		}
 	}()
 	j.s.wg.Go(func() { j.watch(ctx) })
+	if j.spec.NeedsServer {
+		j.s.wg.Go(func() { j.coordinate(ctx) })
+	}
 	j.send(event{joined: &wire.Hello{}}) // to begin at once
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -297,7 +305,7 @@ func (j *job) fold(e event) {
 		j.seen[e.seen.Client] = e.seen
 		delete(j.asked, e.seen.Client)
 	case e.ask != nil:
-		e.ask.err = j.command(e.ask.Ask)
+		e.ask.err = j.command(e.ask)
 		j.asks = append(j.asks, e.ask)
 	}
 }

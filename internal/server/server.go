@@ -41,6 +41,7 @@ type Options struct {
 	Logger *slog.Logger // without a name
 	// Ready, when set, is called once commands are answered.
 	Ready func()
+	Apps  []App // for jobs whose application has a part that runs here
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.

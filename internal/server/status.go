@@ -10,7 +10,11 @@ import (
 
 // ask hands a command to the job's goroutine, and returns what came of it.
 func (j *job) ask(ctx context.Context, command *wire.Ask) (answered, error) {
-	a := &asked{Ask: command, until: ctx.Done(), answer: make(chan answered, 1)}
+	return j.askOf(ctx, &asked{Ask: command})
+}
+
+func (j *job) askOf(ctx context.Context, a *asked) (answered, error) {
+	a.until, a.answer = ctx.Done(), make(chan answered, 1)
 	j.send(event{ask: a})
 	select {
 	case got := <-a.answer:
@@ -28,7 +32,7 @@ func (j *job) status() wire.Status {
 		Priority: j.now().Priority, Phase: l.Shown(), Verdict: l.Verdict,
 		Submitted: j.spec.Submitted, Started: l.Started, Finished: l.Finished,
 		Waits: j.waits, Events: j.events, Control: l.Control.Rev,
-		Target: j.now().Latency,
+		Target: j.now().Latency, Step: j.step(),
 	}
 	if l.Phase == ledger.Running {
 		st.Limit, st.Latency, st.OpsNow = j.pacing.limit, j.pacing.latency, j.pacing.ops

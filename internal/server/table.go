@@ -61,7 +61,7 @@ func (j *job) load(ctx context.Context) error {
 		}
 	})
 	for _, a := range j.asks {
-		a.err = j.command(a.Ask)
+		a.err = j.command(a)
 	}
 	j.show()
 	j.follow()
@@ -152,7 +152,7 @@ func (j *job) greet(r *ledger.Record, rev uint64) {
 		j.peers[r.Session] = p
 		delete(j.asked, r.Client)
 		j.changed = true
-		if j.ledger.Phase == ledger.Running && time.Since(j.ledger.Started) > newsEvery {
+		if phase := j.ledger.Phase; (phase == ledger.Running || phase == ledger.Finishing) && time.Since(j.ledger.Started) > newsEvery {
 			j.aboutClient("info", r.Client, "client %s on %s takes part", r.Client, r.Host)
 		}
 	}

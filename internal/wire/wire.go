@@ -74,11 +74,17 @@ type Spec struct {
 	Clients   int      // so many have to be there before it begins
 	Stall     time.Duration
 	MaxErrors int64
-	AllErrors bool          // the whole list of errors is kept, not only the smallest
-	LimitOps  float64       // calls to the file system per second, of all clients; 0: no limit
-	Latency   time.Duration // of these calls, that is aimed at; 0: any
-	Local     bool          // one process at a time has server and client both: see package hydra
-	Submitted time.Time
+	// Topics are those of the application's own messages.
+	Topics []string
+	// NeedsServer says that the application has a part that runs on the server,
+	// which has to have it; Phases are what of it comes after the walk.
+	NeedsServer bool
+	Phases      []string
+	AllErrors   bool          // the whole list of errors is kept, not only the smallest
+	LimitOps    float64       // calls to the file system per second, of all clients; 0: no limit
+	Latency     time.Duration // of these calls, that is aimed at; 0: any
+	Local       bool          // one process at a time has server and client both: see package hydra
+	Submitted   time.Time
 }
 
 // AppID names an application that a client has.
@@ -338,6 +344,7 @@ type Status struct {
 	Workers   int
 	Totals    walk.Totals
 	Waits     string  // what it waits for, "" if it does not
+	Step      string  // what the application does on the server, "" if that is nothing
 	Events    []Event // the last ones
 	Control   uint64  // ledger.Control.Rev
 	Known     int     // clients that go by it

@@ -32,6 +32,7 @@ func Test(t *testing.T, engine func(t *testing.T) func() bus.Bus) {
 		{"ValuesAreCopied", copies},
 		{"WatchTellsAllThenTheMarkThenChanges", watches},
 		{"WatchAlwaysSeesTheLastValue", watchSeesLast},
+		{"WatchTellsInTheOrderOfRevisions", watchOrder},
 		{"WatchSeesLargeValues", watchLarge},
 		{"LargeValuesAreReadWhileTheyAreReplaced", readLarge},
 		{"WatchEnds", watchEnds},

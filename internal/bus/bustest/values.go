@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -142,6 +143,71 @@ func watchSeesLast(t *test) {
 			}
 			if marks != 1 {
 				t.Errorf("%d marks", marks)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Several writers write many keys once, and remove some, while watches begin.
+func watchOrder(t *test) {
+	t.create(t.open())
+	const writers, each = 4, 40
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range writers {
+		table, err := t.open().Open(t.ctx, "T")
+		t.no(err)
+		wg.Go(func() {
+			for n := range each {
+				// Not in the order of their names, and some too large for a message.
+				key, size := fmt.Sprintf("w.%d.%d", i, 1000-n), 10
+				if n%20 == 7 {
+					size = 200 << 10
+				}
+				if _, err := table.Put(t.ctx, key, noise(size), 0); err != nil {
+					t.Error(err)
+					return
+				}
+				if n%5 == 4 {
+					if err := table.Delete(t.ctx, key); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				if i == 0 && n == each/2 {
+					close(begin)
+				}
+			}
+		})
+	}
+	for i := range 4 {
+		table, err := t.open().Open(t.ctx, "T")
+		t.no(err)
+		if i%2 == 1 {
+			<-begin
+		}
+		w := t.watch(table, "w.")
+		wg.Go(func() {
+			for last, seen, marked := uint64(0), 0, false; seen < writers || !marked; {
+				select {
+				case v := <-w.Updates():
+					switch {
+					case v.Key == "":
+						marked = true
+						continue
+					case v.Rev <= last:
+						t.Errorf("watch %d: %s at %d after %d", i, v.Key, v.Rev, last)
+						return
+					}
+					last = v.Rev
+					if strings.HasSuffix(v.Key, fmt.Sprint(".", 1000-each+2)) && !v.Deleted {
+						seen++ // the last one that stays
+					}
+				case <-t.ctx.Done():
+					t.Errorf("watch %d says nothing", i)
+					return
+				}
 			}
 		})
 	}
