@@ -37,6 +37,9 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 	for i, given := range paths {
 		roots = append(roots, p.newRoot(i, given, o))
 	}
+	if p.mounts != nil {
+		each(roots, func(r *root) { p.mounts.check(rootKey{path: r.path, follow: r.follow}) })
+	}
 	if len(roots) > 1 {
 		each(roots, p.locate)
 		roots = p.withoutNested(roots, o.Prunes)
@@ -192,6 +195,9 @@ func (p *pool) locate(r *root) {
 	}
 	if absolute, err := filepath.Abs(r.path); err == nil {
 		r.real = absolute
+	}
+	if p.mounts != nil {
+		return // the path alone may not answer; two names of one directory are seen later
 	}
 	if r.follow {
 		// A link to a file is not followed.

@@ -324,7 +324,7 @@ func (c *client) look(ctx context.Context, job string) {
 		} else {
 			o := run.Options()
 			for _, r := range spec.Roots {
-				seen.Sights = append(seen.Sights, walk.Look(string(r), o.FollowRoots, c.o.FS))
+				seen.Sights = append(seen.Sights, c.lookAt(string(r), &o))
 			}
 		}
 		result <- seen

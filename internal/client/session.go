@@ -25,12 +25,13 @@ import (
 //	              ▼
 //	         bags that wait for the next cut
 type session struct {
-	c     *client
-	id    ledger.SessionID
-	spec  *wire.Spec
-	table bus.Table
-	run   Task
-	walk  *walk.Shared
+	c      *client
+	id     ledger.SessionID
+	spec   *wire.Spec
+	table  bus.Table
+	run    Task
+	walk   *walk.Shared
+	mounts mounts
 
 	orders chan wire.Order
 	woken  chan struct{} // by the walk
@@ -188,6 +189,7 @@ func (s *session) loop(ctx context.Context) error {
 	o.Workers = s.c.o.Workers
 	o.FS = s.c.o.FS
 	o.Logger = s.c.log.With("logger", "walk")
+	s.mounts.begin(o.Mounts)
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
 		roots = append(roots, string(r))

@@ -1,0 +1,42 @@
+package client
+
+import "github.com/hydrawalk/hydra/walk"
+
+// mounts are the several mounts that a session's walk reads through, if there are
+// such: what they did since it began. Others of this client may use them too.
+type mounts struct {
+	of     *walk.Mounts // nil: there are none
+	before []walk.MountState
+	notes  int // that there were before
+}
+
+// mostNotes is how many notes a record has.
+const mostNotes = 100
+
+// begin is called when the session begins.
+func (m *mounts) begin(of *walk.Mounts) {
+	if m.of = of; of != nil {
+		m.before, m.notes = of.State(), len(of.Notes(0))
+	}
+}
+
+// state is what a record says of them.
+func (m *mounts) state() ([]walk.MountState, []string) {
+	if m.of == nil {
+		return nil, nil
+	}
+	state := m.of.State()
+	for i := range state {
+		state[i].Dirs -= m.before[i].Dirs
+	}
+	notes := m.of.Notes(m.notes)
+	return state, notes[:min(len(notes), mostNotes)]
+}
+
+// lookAt looks at a root, through a mount that answers if there are several.
+func (c *client) lookAt(root string, o *walk.Options) walk.Sight {
+	if o.Mounts == nil || c.o.FS != nil {
+		return walk.Look(root, o.FollowRoots, c.o.FS)
+	}
+	return o.Mounts.Look(root, o.FollowRoots)
+}
