@@ -126,6 +126,16 @@ func (ms *Mounts) ways(key rootKey) *ways {
 	return r
 }
 
+// checkAll checks roots before they are opened. The first one comes first: its device
+// is the one that is told.
+func (ms *Mounts) checkAll(roots []*root) {
+	check := func(r *root) { ms.check(rootKey{path: r.path, follow: r.follow}) }
+	if len(roots) > 0 {
+		check(roots[0])
+		each(roots[1:], check)
+	}
+}
+
 // check finds the ways to a root, also if they were known: a mount may have come.
 func (ms *Mounts) check(key rootKey) *ways {
 	home, at := ms.home(key.path)
@@ -281,26 +291,26 @@ func (ms *Mounts) answers(m *mount) bool {
 	return true
 }
 
-// stands notes that a device is that of a mount of which another is known.
-func (ms *Mounts) stands(dev, for_ uint64) {
-	if dev == for_ || ms.device(dev) == ms.device(for_) {
-		return
-	}
+// stands notes that a device is that of the same file system as another, which is
+// the one that is told, unless one of them stands for another already: what is told
+// does not change while a walk is under way.
+func (ms *Mounts) stands(dev, known uint64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
+	dev, known = ms.device(dev), ms.device(known)
+	if dev == known {
+		return
+	}
 	devs := map[uint64]uint64{}
 	if old := ms.devs.Load(); old != nil {
 		for from, to := range *old {
+			if to == dev {
+				to = known // nobody has seen them together until now
+			}
 			devs[from] = to
 		}
 	}
-	to := ms.device(for_)
-	for from, was := range devs {
-		if was == dev {
-			devs[from] = to
-		}
-	}
-	devs[dev] = to
+	devs[dev] = known
 	ms.devs.Store(&devs)
 }
 

@@ -38,7 +38,7 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 		roots = append(roots, p.newRoot(i, given, o))
 	}
 	if p.mounts != nil {
-		each(roots, func(r *root) { p.mounts.check(rootKey{path: r.path, follow: r.follow}) })
+		p.mounts.checkAll(roots)
 	}
 	if len(roots) > 1 {
 		each(roots, p.locate)
