@@ -42,7 +42,7 @@ var layers = []layer{
 	{"cli", ". walk stats internal/report", anything},
 	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
-	{".", "walk stats internal/server internal/client internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus",
+	{".", "walk stats internal/server internal/client internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus",
 		"github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
 
 	{"internal/server", "walk internal/bus internal/ledger internal/wire", ""},

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"time"
 )
 
 // Options say how trees are walked. The zero value walks all of them with a
@@ -24,6 +25,15 @@ type Options struct {
 	MaxErrors int64
 	// Errors gets every error as a line of JSON, in no order.
 	Errors io.Writer
+	// Prefixes are mounts of one file system, as those of several front ends of a
+	// storage system, in which all roots lie. Directories are spread over them, and
+	// one that does not answer is left out; see [walk.Mounts]. They are not used with
+	// FS.
+	Prefixes []string
+	// Stall is how long one system call of the walk may take before a prefix is left
+	// out, or the directory is given to another client; 0 is a minute. Without
+	// prefixes only jobs of a server know it.
+	Stall time.Duration
 	// Monitor, when set, shows the progress.
 	Monitor *Monitor
 	// Logger gets what somebody should look at. Each line has an attribute

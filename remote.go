@@ -33,9 +33,6 @@ type JobOptions struct {
 	// MinClients is the number of clients that have to be there before the job
 	// begins.
 	MinClients int
-	// Stall is how long one system call of the walk may take before the directory
-	// is given to another client; 0 is a minute.
-	Stall time.Duration
 	// Events, when set, is told what happens to the job, a line each.
 	Events func(JobEvent)
 }
@@ -102,7 +99,9 @@ type distributed interface {
 	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
-func (a *App[C, S]) client(log *slog.Logger) client.App { return clientApp[C, S]{a, log} }
+func (a *App[C, S]) client(log *slog.Logger) client.App {
+	return clientApp[C, S]{a, log, new(knownMounts)}
+}
 
 func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job, o *Options, sums func(*ledger.Record) ([][]byte, error)) (Document, error) {
 	result, err := a.collect(ctx, spec, l, o, sums)
@@ -131,6 +130,9 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 	}
 	roots, err := absolute(roots)
 	if err != nil {
+		return nil, err
+	}
+	if o.Prefixes, err = checkPrefixes(o.Prefixes, roots); err != nil {
 		return nil, err
 	}
 	now := time.Now()

@@ -52,6 +52,10 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		}
 	}
 
+	if o.FS == nil && len(o.Prefixes) > 0 {
+		return runInProcess(ctx, app, roots, o)
+	}
+
 	walkCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &run[C, S]{

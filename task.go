@@ -24,6 +24,7 @@ type jobOptions struct {
 	MaxDepth      int      `json:"max_depth,omitempty"`
 	Rules         [][]byte `json:"rules,omitempty"` // globs are bytes
 	Include       []bool   `json:"include,omitempty"`
+	Prefixes      [][]byte `json:"prefixes,omitempty"` // paths are bytes
 }
 
 func encodeOptions(o *Options) ([]byte, error) {
@@ -31,6 +32,9 @@ func encodeOptions(o *Options) ([]byte, error) {
 	for _, r := range o.Rules {
 		jo.Rules = append(jo.Rules, []byte(r.Glob))
 		jo.Include = append(jo.Include, r.Include)
+	}
+	for _, p := range o.Prefixes {
+		jo.Prefixes = append(jo.Prefixes, []byte(p))
 	}
 	return json.Marshal(jo)
 }
@@ -48,14 +52,19 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 
 // clientApp lets clients use an App: its methods are not for everybody.
 type clientApp[C, S any] struct {
-	app *App[C, S]
-	log *slog.Logger
+	app    *App[C, S]
+	log    *slog.Logger
+	mounts *knownMounts
 }
 
 func (a clientApp[C, S]) ID() wire.AppID { return wire.AppID{Name: a.app.Name, Version: a.app.Version} }
 
 func (a clientApp[C, S]) Begin(spec *wire.Spec) (client.Task, error) {
-	return newTask(a.app, spec, a.log)
+	t, err := newTask(a.app, spec, a.log)
+	if err == nil {
+		t.mounts, err = a.mounts.of(t.options.Prefixes)
+	}
+	return t, err
 }
 
 // task is what an application does in one session of a job.
@@ -71,6 +80,7 @@ type task[C, S any] struct {
 	settings C
 	rules    *rules
 	options  jobOptions
+	mounts   *walk.Mounts // nil: there are no prefixes
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -138,6 +148,7 @@ func (t *task[C, S]) Options() walk.Options {
 		OneFileSystem: t.options.OneFileSystem,
 		MaxDepth:      t.options.MaxDepth,
 		Fields:        t.app.Fields,
+		Mounts:        t.mounts,
 	}
 	if t.rules != nil {
 		o.Prunes = func(outer, inner string) bool { return t.rules.prunes(outer, inner, isDir) }
@@ -296,6 +307,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	t := &result.Walked
 	for _, r := range l.Records() {
 		t.Add(&r.Totals)
+		result.addPrefixes(r)
 		if r.Totals.Entries() > 0 {
 			clients[r.Client] = max(clients[r.Client], r.Totals.Workers)
 		}

@@ -138,7 +138,7 @@ func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, 
 	}
 	defer s.Close()
 	job, err := runner.Submit(ctx, s, paths, &hydra.JobOptions{
-		Options: *o, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
+		Options: *o, Priority: c.priority, MinClients: c.minClients, Events: c.events(s),
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, c.as(s.Address()))
