@@ -22,6 +22,8 @@ type common struct {
 	rules         ruleList
 	pathFiles     []string
 	null          bool
+	prefixFiles   []string
+	prefixes      []string // in them
 
 	maxErrors   int64
 	errors      string
@@ -70,7 +72,8 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.IntVarP(&c.maxDepth, "max-depth", "d", 0, "do not enter directories `N` levels below PATH; 0 enters all")
 	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
-	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
+	f.StringArrayVar(&c.prefixFiles, "prefix-file", nil, "read from `FILE`, one a line, directories that are mounts of one file system, as those of several NAS front ends: each PATH lies in one of them, and is read through all")
+	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
 
 	c.defineWorkers(f)
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
@@ -186,6 +189,8 @@ func (c *common) options() (*hydra.Options, error) {
 		return nil, err
 	}
 	return &hydra.Options{
+		Prefixes:      c.prefixes,
+		Stall:         c.stall,
 		Workers:       c.workers,
 		OneFileSystem: c.oneFileSystem,
 		MaxDepth:      c.maxDepth,

@@ -70,6 +70,7 @@ func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style, remote bool) {
 		}
 		fmt.Fprintf(b, "  %s\n", printable(p))
 	}
+	writePrefixes(b, o, s)
 }
 
 // writeRefused says which clients took no part, and why.

@@ -128,6 +128,7 @@ type client struct {
 
 	opening map[string]bool // jobs of which a session is being made
 	opened  chan opened
+	noted   noted
 }
 
 // opened is a session that was made, or why it was not.
@@ -323,6 +324,7 @@ func (c *client) look(ctx context.Context, job string) {
 			seen.Err = err.Error()
 		} else {
 			o := run.Options()
+			c.noted.from(job, o.Mounts)
 			for _, r := range spec.Roots {
 				seen.Sights = append(seen.Sights, c.lookAt(string(r), &o))
 			}

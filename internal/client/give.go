@@ -141,6 +141,7 @@ func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 	}
 	r := ledger.Abandon(w.written, found)
 	_, r.Notes = s.mounts.state()
+	s.c.noted.told(s.spec.Job, len(r.Notes))
 	if err := s.put(ctx, wire.KeyRecord(s.id), ledger.Encode(&r), w.rev, nil); err != nil {
 		return err
 	}

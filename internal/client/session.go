@@ -189,7 +189,7 @@ func (s *session) loop(ctx context.Context) error {
 	o.Workers = s.c.o.Workers
 	o.FS = s.c.o.FS
 	o.Logger = s.c.log.With("logger", "walk")
-	s.mounts.begin(o.Mounts)
+	s.mounts.begin(o.Mounts, s.c.noted.from(s.spec.Job, o.Mounts))
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
 		roots = append(roots, string(r))
