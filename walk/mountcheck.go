@@ -121,7 +121,12 @@ func (ms *Mounts) ways(key rootKey) *ways {
 	r := ms.roots[key]
 	ms.mu.Unlock()
 	if r == nil {
-		r = ms.check(key)
+		return ms.check(key)
+	}
+	if !r.checked.Load() {
+		r.checking.Lock() // somebody is about to
+		//lint:ignore SA2001 that is over
+		r.checking.Unlock()
 	}
 	return r
 }
@@ -147,8 +152,8 @@ func (ms *Mounts) check(key rootKey) *ways {
 	fresh := r == nil
 	if fresh {
 		r = &ways{ms: ms, key: key, at: at}
-		r.home = &way{of: r, m: home, path: key.path}
-		r.list = []*way{r.home}
+		r.list = []*way{{of: r, m: home, path: key.path}}
+		r.main.Store(r.list[0])
 		for _, m := range ms.list {
 			if m != home {
 				r.list = append(r.list, &way{of: r, m: m, path: filepath.Join(m.path, filepath.FromSlash(at))})
@@ -163,14 +168,22 @@ func (ms *Mounts) check(key rootKey) *ways {
 	}
 	defer r.checking.Unlock()
 	r.check()
+	r.checked.Store(true)
 	return r
 }
 
 // check finds out which ways lead to the root. The caller holds checking.
 func (r *ways) check() {
-	ms := r.ms
+	ms, itself := r.ms, r.list[0]
 	ms.readPoints()
+	only := func() { // so it is, whatever others have there
+		for _, w := range r.list {
+			w.ok.Store(w == itself)
+		}
+		r.main.Store(itself)
+	}
 	var ref *sight
+	var missing error // the path itself is
 	rest := r.list
 	for ref == nil && len(rest) > 0 {
 		w := rest[0]
@@ -179,32 +192,43 @@ func (r *ways) check() {
 			continue
 		}
 		s, err := w.look()
+		known := r.ref.Load()
+		if err == nil && known != nil && w != itself {
+			err = s.isLike(known)
+		}
 		switch {
 		case err == errSilent:
 			if !ms.takeOut(w.m, errSilent.Error()) {
 				return // it is the last one
 			}
-		case err != nil && w == r.home:
-			// So it is, whatever others have there.
-			for _, o := range r.list {
-				o.ok.Store(o == w)
+		case err != nil && w == itself:
+			if errors.Is(err, fs.ErrPermission) || rawdir.IsNotDir(err) || isTooMany(err) {
+				only()
+				return
 			}
-			return
+			missing = err
 		case err != nil:
 			w.leaveOut(err)
 		default:
-			if known := r.ref.Load(); known != nil && w != r.home {
-				if err := s.isLike(known); err != nil {
-					w.leaveOut(err)
-					continue
-				}
-			} else if w != r.home {
-				ms.note("%s does not answer, so nobody can tell whether %s is the same: it is taken for that", printable(r.home.path), printable(w.path))
-			}
 			ref = s
 			r.ref.Store(s)
 			w.accept(s, s)
+			switch {
+			case w == itself:
+				r.main.Store(itself)
+			case missing != nil:
+				r.main.Store(w)
+				itself.leaveOut(missing)
+				if known == nil {
+					ms.note("%s is taken for %s", printable(w.path), printable(r.key.path))
+				}
+			case known == nil:
+				ms.note("%s does not answer, so nobody can tell whether %s is the same: it is taken for that", printable(r.key.path), printable(w.path))
+			}
 		}
+	}
+	if ref == nil && missing != nil {
+		only()
 	}
 	if ref == nil {
 		return
@@ -253,6 +277,10 @@ func (w *way) leaveOut(err error) {
 	w.said = text
 	why := printable(w.path) + ": " + text
 	w.m.partly.Store(&why)
+	if w.path == w.of.key.path {
+		w.of.ms.note("%s is not used: %s", printable(w.path), text)
+		return
+	}
 	w.of.ms.note("%s is not used for %s: %s", printable(w.path), printable(w.of.key.path), text)
 }
 
@@ -277,7 +305,7 @@ func (ms *Mounts) answers(m *mount) bool {
 		case ref == nil && err == nil:
 			r.ref.Store(s)
 			w.accept(s, s)
-		case errors.Is(err, fs.ErrNotExist) && w == r.home, err != nil && w != r.home:
+		case err != nil && w != r.list[0]:
 			w.leaveOut(err)
 		case err == nil:
 			if err := s.isLike(ref); err != nil {
@@ -334,12 +362,10 @@ func (ms *Mounts) Look(root string, followRoots bool) Sight {
 	}
 	w := r.choose(nil)
 	if w.m.out.Load() != nil {
-		for _, o := range r.list {
-			if o.m.out.Load() == nil {
-				w = o
-				break
-			}
+		if err := r.silent(); !rawdir.IsNotDir(err) {
+			return Sight{Err: err.Error()}
 		}
+		return Sight{}
 	}
 	if slash {
 		return Look(w.path+string(filepath.Separator), followRoots, nil)

@@ -23,12 +23,17 @@ type ways struct {
 	ms   *Mounts
 	key  rootKey
 	at   string // below the mounts, names joined with '/'
-	home *way
-	list []*way // home first
+	list []*way // that of the path itself first
 
 	checking sync.Mutex // by one at a time
+	checked  atomic.Bool
 	ref      atomic.Pointer[sight]
+	main     atomic.Pointer[way]
 }
+
+// home is the way that decides where others can not: the path itself, unless that is
+// not there on this machine.
+func (r *ways) home() *way { return r.main.Load() }
 
 // way is a root by way of one mount.
 type way struct {
@@ -70,11 +75,12 @@ func (w *way) open() (*mountDir, error) {
 		return nil, err
 	}
 	ref := w.of.ref.Load()
-	if w != w.of.home && (ref == nil || ref.ino != ino || w.dev.Load() != dev) {
+	itself := w == w.of.list[0]
+	if !itself && (ref == nil || ref.ino != ino || w.dev.Load() != dev) {
 		h.Close()
 		return nil, errElse
 	}
-	if w == w.of.home {
+	if itself {
 		w.dev.Store(dev)
 	}
 	return &mountDir{Dir: h, w: w, at: w.of.at}, nil
@@ -82,17 +88,38 @@ func (w *way) open() (*mountDir, error) {
 
 // openRoot opens the root through one of the mounts.
 func (r *ways) openRoot() (rawdir.Dir, error) {
+	home := r.home()
 	first := r.choose(nil)
+	if first.m.out.Load() != nil {
+		return nil, r.silent()
+	}
 	h, err := first.open()
 	if err == nil {
 		return h, nil
 	}
-	if first != r.home && r.home.m.out.Load() == nil && !isTooMany(err) {
-		if h, err = r.home.open(); err == nil {
+	if first != home && home.m.out.Load() == nil && !isTooMany(err) {
+		if h, err = home.open(); err == nil {
 			return h, nil
 		}
 	}
 	return nil, err
+}
+
+// silent is the error of a root to which no way leads. That it is a directory at all
+// can be told through another mount.
+func (r *ways) silent() error {
+	for _, w := range r.list {
+		if w.m.out.Load() != nil {
+			continue
+		}
+		h, err := r.openPath(w.path)
+		if err == nil {
+			h.Close()
+		} else if rawdir.IsNotDir(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("the mount %s does not answer", printable(r.home().m.path))
 }
 
 // mountDir is a directory that was opened through a mount. What it tells of devices
@@ -179,7 +206,7 @@ func (d *mountDir) within(name rawdir.Name, at string) (rawdir.Dir, bool, error)
 	switch {
 	case err != nil:
 		return nil, false, err
-	case crossed && d.w != d.w.of.home:
+	case crossed && d.w != d.w.of.home():
 		h.Close()
 		return d.throughHome(name, at)
 	}
@@ -189,7 +216,8 @@ func (d *mountDir) within(name rawdir.Name, at string) (rawdir.Dir, bool, error)
 // throughHome opens a directory on which a file system is mounted, or may be.
 func (d *mountDir) throughHome(name rawdir.Name, at string) (rawdir.Dir, bool, error) {
 	r := d.w.of
-	if d.w == r.home {
+	home := r.home()
+	if d.w == home {
 		c := d.w.m.begin()
 		h, sameMount, err := d.Dir.OpenDir(name)
 		d.w.m.end(c)
@@ -198,16 +226,16 @@ func (d *mountDir) throughHome(name rawdir.Name, at string) (rawdir.Dir, bool, e
 		}
 		return &mountDir{Dir: h, w: d.w, at: at, fixed: true}, sameMount, nil
 	}
-	if why := r.home.m.out.Load(); why != nil {
-		return nil, false, fmt.Errorf("another file system is mounted here, which can only be reached through %s, and that does not answer", printable(r.home.m.path))
+	if why := home.m.out.Load(); why != nil {
+		return nil, false, fmt.Errorf("another file system is mounted here, which can only be reached through %s, and that does not answer", printable(home.m.path))
 	}
-	root, err := r.home.open()
+	root, err := home.open()
 	if err != nil {
 		return nil, false, err
 	}
 	h := root.Dir
-	c := r.home.m.begin()
-	defer r.home.m.end(c)
+	c := home.m.begin()
+	defer home.m.end(c)
 	sameMount := false
 	for n := range strings.SplitSeq(r.below(at), "/") {
 		var sub rawdir.Dir
@@ -218,7 +246,7 @@ func (d *mountDir) throughHome(name rawdir.Name, at string) (rawdir.Dir, bool, e
 		}
 		h = sub
 	}
-	return &mountDir{Dir: h, w: r.home, at: at, fixed: true}, sameMount, nil
+	return &mountDir{Dir: h, w: home, at: at, fixed: true}, sameMount, nil
 }
 
 // below is a path below the root, of one below the mounts.

@@ -148,7 +148,7 @@ func (r *ways) choose(parent *way) *way {
 	case parent != nil:
 		best = parent
 	default:
-		best = r.home
+		best = r.home()
 	}
 	best.m.usedAt.Store(now)
 	return best

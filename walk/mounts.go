@@ -183,13 +183,18 @@ func (ms *Mounts) takeOut(m *mount, why string) bool {
 	return true
 }
 
-// mostPause is how long a mount that is out is not looked at.
-const mostPause = 30 * time.Second
+// A mount that is out is looked at after at most mostPause, but not at all for up to
+// mostQuiet: longer each time that it was left out, for each time costs what was done
+// and not yet written down.
+const (
+	mostPause = 30 * time.Second
+	mostQuiet = 15 * time.Minute
+)
 
 // probe looks now and then whether a mount that is out answers. There is at most one
 // for each mount, and it may hang in a call.
 func (ms *Mounts) probe(m *mount, times int) {
-	pause := min(ms.pause<<min(times-1, 5), mostPause)
+	pause := min(ms.pause<<min(times-1, 20), mostQuiet)
 	for {
 		timer := time.NewTimer(pause)
 		select {

@@ -284,6 +284,48 @@ func TestAMountThatDoesNotAnswerIsLeftOutFromTheStart(t *testing.T) {
 	}
 }
 
+// TestAPathThatOnlyAnotherMountHasIsWalkedThroughIt: a machine may lack a mount.
+func TestAPathThatOnlyAnotherMountHasIsWalkedThroughIt(t *testing.T) {
+	noLeaks(t)
+	b := faultfs.Mount(t, wide())
+	missing := filepath.Join(t.TempDir(), "nothing")
+	ms := mountsOf(t, missing, b.Root)
+	if s := ms.Look(missing+"/d1", false); !s.Dir || s.Err != "" || s.Inode == 0 {
+		t.Errorf("%+v", s)
+	}
+	got := take(t.Context(), t, how{Options: walk.Options{Workers: 4, Mounts: ms}}, missing+"/d1")
+	got.complete(t)
+	if got.totals.ProcessedDirs != 6 || got.entries[missing+"/d1/e2"] != fs.ModeDir {
+		t.Errorf("%+v", got.totals)
+	}
+	if notes := ms.Notes(0); len(notes) != 2 || notes[1] != b.Path("d1")+" is taken for "+missing+"/d1" {
+		t.Errorf("%q", notes)
+	}
+	// What no mount has is missing.
+	got = take(t.Context(), t, how{Options: walk.Options{Workers: 4, Mounts: ms}}, missing+"/none")
+	got.wantErrors(t, "open "+missing+"/none: no such file or directory")
+}
+
+// TestARootThatIsAFileIsFoundThroughAMountThatAnswers hangs at the path itself.
+func TestARootThatIsAFileIsFoundThroughAMountThatAnswers(t *testing.T) {
+	a, b := faultfs.Mount(t, wide()), faultfs.Mount(t, wide())
+	hang := faultfs.NewHang()
+	for op := range faultfs.ReadDir + 1 {
+		a.On(op, faultfs.Everywhere, faultfs.Rule{Hang: hang})
+	}
+	ms := mountsOf(t, a.Root, b.Root)
+	ms.SetLimits(100*time.Millisecond, time.Hour)
+	if s := ms.Look(a.Path("d1/e1/f"), false); s.Dir || s.Err != "" {
+		t.Errorf("%+v", s)
+	}
+	got := take(t.Context(), t, how{Options: walk.Options{Workers: 2, Mounts: ms}, stat: true}, a.Path("d1/e1/f"))
+	got.complete(t)
+	if got.totals.ProcessedFiles != 1 || got.sizes[a.Path("d1/e1/f")] != 1 {
+		t.Errorf("%+v", got.totals)
+	}
+	hang.Release()
+}
+
 func TestMountsSideBySideAreMeant(t *testing.T) {
 	for _, paths := range [][]string{nil, {"relative"}, {"/a", "/a/b"}, {"/a/b", "/a"}} {
 		if _, err := walk.NewMounts(paths); err == nil {
