@@ -58,3 +58,25 @@ func TestAMountIsBlamedBeforeItsDirectories(t *testing.T) {
 	}
 	hang.Release() // before the walks are waited for
 }
+
+// TestAnotherDirectoryOfTheNameIsNotOpened gives the inode that somebody listed.
+func TestAnotherDirectoryOfTheNameIsNotOpened(t *testing.T) {
+	tree := faultfs.Tree{"d/e": faultfs.Dir()}
+	a, b := faultfs.Mount(t, tree), faultfs.Mount(t, tree)
+	ms, err := NewMounts([]string{a.Root, b.Root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ms.Close()
+	other := ms.check(rootKey{path: a.Root}).list[1]
+	is := Look(a.Path("d/e"), false, nil).Inode
+	for listed, good := range map[uint64]bool{is: true, 0: true, noInode: true, is + 1: false} {
+		h, err := other.beneath("d/e", listed)
+		if (err == nil) != good {
+			t.Errorf("inode %d, which is %d: %v", listed, is, err)
+		}
+		if err == nil {
+			h.Close()
+		}
+	}
+}
