@@ -106,13 +106,13 @@ const (
 
 // openLocal opens the directory of a job, which is made if need be. If run is set,
 // other processes can connect to this one.
-func openLocal(ctx context.Context, name string, run bool, base *slog.Logger) (*Server, error) {
+func openLocal(ctx context.Context, name string, run bool, base *slog.Logger, apps ...server.App) (*Server, error) {
 	dir, err := localDir(name)
 	if err != nil {
 		return nil, err
 	}
 	log := (&Options{Logger: base}).logger("hydra")
-	l := &local{name: name, dir: dir, runs: run, halt: func() {}, base: base, log: log}
+	l := &local{name: name, dir: dir, runs: run, halt: func() {}, base: base, log: log, apps: apps}
 	if err := l.start(ctx); err != nil {
 		l.close()
 		return nil, err
@@ -182,7 +182,7 @@ func (l *local) start(ctx context.Context) (err error) {
 	}
 	ready := make(chan struct{})
 	wg.Go(func() {
-		err := server.Run(life, server.Options{Bus: l.buses[1], Logger: l.base, Ready: func() { close(ready) }})
+		err := server.Run(life, server.Options{Bus: l.buses[1], Logger: l.base, Apps: l.apps, Ready: func() { close(ready) }})
 		if err != nil {
 			end(err)
 		}
@@ -365,9 +365,12 @@ func runJob(ctx context.Context, app distributed, roots []string, o *JobOptions)
 		return nil, err
 	}
 	// The list of errors is kept: who goes on with the job may want it.
-	spec.Local, spec.AllErrors, spec.Stall, spec.Clients = true, true, never, 0
+	spec.Local, spec.AllErrors, spec.Clients = true, true, 0
+	if len(o.Prefixes) == 0 {
+		spec.Stall = never
+	}
 	isNew := errors.Is(needsLocalJob(o.ID), ErrNoJob)
-	s, err := openLocal(ctx, o.ID, true, o.Logger)
+	s, err := openLocal(ctx, o.ID, true, o.Logger, app.server(o.Logger))
 	if err != nil {
 		if isNew {
 			_ = RemoveLocal(context.WithoutCancel(ctx), o.ID) // not if somebody else was faster and has it
@@ -408,7 +411,7 @@ func resumeJob(ctx context.Context, app distributed, name string, o *JobOptions)
 	if err := needsLocalJob(name); err != nil {
 		return nil, err
 	}
-	s, err := openLocal(ctx, name, true, o.Logger)
+	s, err := openLocal(ctx, name, true, o.Logger, app.server(o.Logger))
 	if err != nil {
 		return nil, err
 	}

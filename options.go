@@ -43,6 +43,15 @@ type Options struct {
 	// User, when set, sends and receives messages of a run in this process; of a job
 	// the [Job] does.
 	User *User
+	// Prefixes are mounts of one file system, as those of several front ends of a
+	// storage system, in which all roots lie. Directories are spread over them, and
+	// one that does not answer is left out; see [walk.Mounts]. They are not used with
+	// FS.
+	Prefixes []string
+	// Stall is how long one system call of the walk may take before a prefix is left
+	// out, or the directory is given to another client; 0 is a minute. Without
+	// prefixes only jobs of a server know it.
+	Stall time.Duration
 	// Monitor, when set, shows the progress.
 	Monitor *Monitor
 	// Records is a directory for what the application records: see

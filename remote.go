@@ -36,9 +36,8 @@ type JobOptions struct {
 	// MinClients is the number of clients that have to be there before the job
 	// begins.
 	MinClients int
-	// Stall is how long one system call of the walk may take before the directory
-	// is given to another client; 0 is a minute.
-	Stall time.Duration
+	local      bool // one process has all: see wire.Spec
+
 	// Events, when set, is told what happens to the job, a line each.
 	Events func(JobEvent)
 }
@@ -138,7 +137,9 @@ type distributed interface {
 	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
-func (a *App[C, S]) client(records string) client.App { return clientApp[C, S]{a, records} }
+func (a *App[C, S]) client(records string) client.App {
+	return clientApp[C, S]{a, records, new(knownMounts)}
+}
 
 func (a *App[C, S]) server(log *slog.Logger) server.App { return serverApp[C, S]{a, log} }
 
@@ -171,6 +172,9 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Prefixes, err = checkPrefixes(o.Prefixes, roots); err != nil {
+		return nil, err
+	}
 	now := time.Now()
 	id := now.UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:6])
 	if o.ID != "" {
@@ -189,6 +193,7 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		LimitOps:  max(o.LimitOps, 0),
 		Latency:   max(o.TargetLatency, 0),
 		AllErrors: o.Errors != nil,
+		Local:     o.local,
 		Submitted: now,
 	}
 	for _, t := range a.Topics {

@@ -49,6 +49,9 @@ type Outcome struct {
 	// Refused are clients that took no part, and why: they see other trees.
 	Refused []string
 
+	// Prefixes are the mounts through which was walked, if there were several.
+	Prefixes []Prefix
+
 	// Walked counts what was found and what became of it.
 	Walked walk.Totals
 
@@ -146,6 +149,7 @@ type resultJSON struct {
 	Clients       int                        `json:"clients"`
 	Workers       int                        `json:"workers"`
 	Refused       []string                   `json:"refused_clients,omitempty"`
+	Prefixes      []prefixJSON               `json:"prefixes,omitempty"`
 	Complete      bool                       `json:"complete"`
 	ExpectedDirs  int64                      `json:"expected_dirs"`
 	ProcessedDirs int64                      `json:"processed_dirs"`
@@ -231,6 +235,9 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)
+	for _, p := range r.Prefixes {
+		doc.Prefixes = append(doc.Prefixes, prefixJSON{stats.PathOf(p.Path), p.Dirs, p.Out, p.Why})
+	}
 	for _, e := range r.Errors {
 		doc.Errors = append(doc.Errors, errorJSON{e.Op, stats.PathOf(e.Path), e.Error, e.Count})
 	}

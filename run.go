@@ -56,6 +56,9 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if err := checkRecords(o.Records); err != nil {
 		return nil, err
 	}
+	if o.FS == nil && len(o.Prefixes) > 0 {
+		return runInProcess(ctx, app, roots, o)
+	}
 
 	walkCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -27,6 +27,7 @@ type jobOptions struct {
 	Snapshots     bool     `json:"snapshots,omitempty"`
 	Rules         [][]byte `json:"rules,omitempty"` // globs are bytes
 	Include       []bool   `json:"include,omitempty"`
+	Prefixes      [][]byte `json:"prefixes,omitempty"` // paths are bytes
 }
 
 func encodeOptions(o *Options) ([]byte, error) {
@@ -34,6 +35,9 @@ func encodeOptions(o *Options) ([]byte, error) {
 	for _, r := range o.Rules {
 		jo.Rules = append(jo.Rules, []byte(r.Glob))
 		jo.Include = append(jo.Include, r.Include)
+	}
+	for _, p := range o.Prefixes {
+		jo.Prefixes = append(jo.Prefixes, []byte(p))
 	}
 	return json.Marshal(jo)
 }
@@ -53,6 +57,7 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 type clientApp[C, S any] struct {
 	app     *App[C, S]
 	records string // a directory, or ""
+	mounts  *knownMounts
 }
 
 func (a clientApp[C, S]) ID() wire.AppID { return wire.AppID{Name: a.app.Name, Version: a.app.Version} }
@@ -67,7 +72,8 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
 		})
 	}
-	return t, nil
+	t.mounts, err = a.mounts.of(t.options.Prefixes)
+	return t, err
 }
 
 // task is what an application does in one session of a job.
@@ -83,8 +89,9 @@ type task[C, S any] struct {
 	settings C
 	rules    *rules
 	options  jobOptions
-	records  *recorder // nil: nothing is recorded
-	seat     *seat     // nil: there are no messages
+	records  *recorder    // nil: nothing is recorded
+	seat     *seat        // nil: there are no messages
+	mounts   *walk.Mounts // nil: there are no prefixes
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -162,6 +169,7 @@ func (t *task[C, S]) Options() walk.Options {
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
 		Fields:        t.app.Fields,
+		Mounts:        t.mounts,
 	}
 	if t.rules != nil {
 		o.Prunes = func(outer, inner string) bool { return t.rules.prunes(outer, inner, isDir) }
@@ -417,6 +425,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	t := &result.Walked
 	for _, r := range l.Records() {
 		t.Add(&r.Totals)
+		result.addPrefixes(r)
 		if r.Totals.Entries() > 0 {
 			clients[r.Client] = max(clients[r.Client], r.Totals.Workers)
 		}

@@ -35,7 +35,7 @@ func (c *cluster) define(f *pflag.FlagSet) {
 	f.StringVar(&c.resume, "resume", "", "go on with the job `NAME` of this machine, or of --server, with the paths and settings it began with; if it has ended, print its result again")
 	f.IntVar(&c.priority, "priority", 10, "share of the clients' workers, in proportion to that of other jobs: `N` from 1 to 1000")
 	f.IntVar(&c.minClients, "min-clients", 0, "begin when `N` clients are there")
-	f.DurationVar(&c.stall, "stall", time.Minute, "give a directory to another client when one system call on it takes longer than `TIME`")
+	f.DurationVar(&c.stall, "stall", time.Minute, "give a directory to another client, or leave out a mount of --prefix-file, when one system call takes longer than `TIME`")
 	f.BoolVar(&c.cancelOnExit, "cancel-on-exit", false, "a signal cancels the job and prints what was counted; without this the job goes on")
 	c.defineCreds(f)
 }
@@ -65,6 +65,8 @@ func (c *cluster) check() error {
 	return nil
 }
 
+var errNoStall = errors.New("--stall has to be longer than nothing")
+
 // place decides where an application runs, and tells what flags do not go with
 // that.
 func (c *common) place(from origins, program string) error {
@@ -80,9 +82,12 @@ func (c *common) place(from origins, program string) error {
 			return errors.New("--server is empty: name one, or say --local")
 		}
 		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {
-			if given(flag) {
+			if given(flag) && !(flag == "stall" && len(c.prefixFiles) > 0) {
 				return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
 			}
+		}
+		if c.stall == 0 && len(c.prefixFiles) > 0 {
+			return errNoStall
 		}
 		return nil
 	}
@@ -94,7 +99,7 @@ func (c *common) place(from origins, program string) error {
 	case c.priority == 0:
 		return fmt.Errorf("--priority is from 1 to %d", mostPriority)
 	case c.stall == 0:
-		return errors.New("--stall has to be longer than nothing")
+		return errNoStall
 	}
 	return nil
 }
@@ -145,7 +150,7 @@ func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, 
 	}
 	defer s.Close()
 	job, err := runner.Submit(ctx, s, paths, &hydra.JobOptions{
-		Options: *o, ID: c.job, Priority: c.priority, MinClients: c.minClients, Stall: c.stall, Events: c.events(s),
+		Options: *o, ID: c.job, Priority: c.priority, MinClients: c.minClients, Events: c.events(s),
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, c.as(s.Address()))

@@ -74,6 +74,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := c.readPrefixes(p.stdin); err != nil {
+			return err
+		}
 		if len(paths) == 0 {
 			if len(c.pathFiles) > 0 {
 				return fmt.Errorf("no path in %s", strings.Join(c.pathFiles, ", "))

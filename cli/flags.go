@@ -24,6 +24,8 @@ type common struct {
 	rules         ruleList
 	pathFiles     []string
 	null          bool
+	prefixFiles   []string
+	prefixes      []string // in them
 
 	limitOps    float64
 	latency     time.Duration
@@ -80,7 +82,8 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.BoolVarP(&c.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each PATH")
 	f.BoolVar(&c.snapshots, "snapshots", false, "enter the snapshots that storage shows as .snapshot, ~snapshot and .zfs; without this they are left out and counted")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
-	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file end with NUL, not with a newline; those of --exclude-from may")
+	f.StringArrayVar(&c.prefixFiles, "prefix-file", nil, "read from `FILE`, one a line, directories that are mounts of one file system, as those of several NAS front ends: each PATH lies in one of them, and is read through all")
+	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
 
 	c.defineWorkers(f)
 	f.Float64Var(&c.limitOps, "limit-ops", 0, "make at most `N` calls to the file system per second, in the whole job; 0 sets no limit")
@@ -212,6 +215,8 @@ func (c *common) options() (*hydra.Options, error) {
 		return nil, err
 	}
 	return &hydra.Options{
+		Prefixes:      c.prefixes,
+		Stall:         c.stall,
 		Workers:       c.workers,
 		OneFileSystem: c.oneFileSystem,
 		MaxDepth:      c.maxDepth,

@@ -18,7 +18,7 @@ type flagGroup struct {
 
 // flagGroups are the flags that all applications have.
 var flagGroups = []flagGroup{
-	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "snapshots", "path-file", "null"}},
+	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "snapshots", "path-file", "prefix-file", "null"}},
 	{"How", []string{"workers", "max-errors"}},
 	{"Jobs that go on", []string{"job", "resume"}},
 	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds"}},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -45,7 +46,7 @@ func (c *call) prepareReports(check func(names []string) error) error {
 	if c.target.set() {
 		take(c.target.path)
 	}
-	for _, file := range append([]string{c.errors, c.logFile}, c.pathFiles...) {
+	for _, file := range slices.Concat([]string{c.errors, c.logFile}, c.pathFiles, c.prefixFiles) {
 		if file != "" {
 			take(file)
 		}

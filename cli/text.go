@@ -72,6 +72,7 @@ func writeHead(b *bytes.Buffer, o *hydra.Outcome, s style, remote bool) {
 		}
 		fmt.Fprintf(b, "  %s\n", printable(p))
 	}
+	writePrefixes(b, o, s)
 }
 
 // writeSnapshots says which snapshots were left out.

@@ -89,6 +89,7 @@ func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 // surely no mount point.
 func (w *worker) open(d *Dir) (sameMount bool, err error) {
 	if d.handle != nil {
+		w.p.opened(d.handle)
 		return false, nil // a root that was kept open
 	}
 	if d.parent != nil && d.parent.retained {
@@ -103,6 +104,7 @@ func (w *worker) open(d *Dir) (sameMount bool, err error) {
 		return false, err
 	}
 	d.handle = h
+	w.p.opened(h)
 	d.retained = w.p.fds.Add(1) <= w.p.maxFDs.Load()
 	d.users.Store(1)
 	return sameMount, nil
@@ -118,16 +120,16 @@ func (w *worker) openOnce(d *Dir) (h rawdir.Dir, sameMount bool, err error) {
 		h, err = w.p.opener(d.name.String(), d.root.follow)
 		return h, false, err
 	case d.parent.retained:
-		return d.parent.handle.OpenDir(d.name)
+		return openIn(d.parent.handle, d)
 	case d.parent.tryUse(): // it is still being read
 		defer d.parent.release(w.p)
-		return d.parent.handle.OpenDir(d.name)
+		return openIn(d.parent.handle, d)
 	}
 	at, err := w.reopened.get(w, d.parent)
 	if err != nil {
 		return nil, false, err
 	}
-	return at.OpenDir(d.name)
+	return openIn(at, d)
 }
 
 // makeRoom gives up the descriptors that the walk can do without, for a call that

@@ -15,6 +15,7 @@ import (
 type pool struct {
 	opener    rawdir.Opener
 	parent    func(path string) (rawdir.Dir, error) // opens one only for what is in it
+	mounts    *Mounts                               // nil: each root has one path
 	paths     *paths
 	fields    Fields
 	maxDepth  int
@@ -88,6 +89,9 @@ func newPool(o *Options) *pool {
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Mounts != nil && o.FS == nil {
+		o.Mounts.use(p)
 	}
 	p.setLimits(openFiles())
 	return p

@@ -38,6 +38,9 @@ func (p *pool) openRoots(paths []string, o *Options) []task {
 	for i, given := range paths {
 		roots = append(roots, p.newRoot(i, given, o))
 	}
+	if p.mounts != nil {
+		p.mounts.checkAll(roots)
+	}
 	if len(roots) > 1 {
 		each(roots, p.locate)
 		roots = p.withoutNested(roots, o.Prunes)
@@ -196,6 +199,9 @@ func (p *pool) locate(r *root) {
 	}
 	if absolute, err := filepath.Abs(r.path); err == nil {
 		r.real = absolute
+	}
+	if p.mounts != nil {
+		return // the path alone may not answer; two names of one directory are seen later
 	}
 	if r.follow {
 		// A link to a file is not followed.

@@ -125,6 +125,9 @@ type Options struct {
 	// it. Its names need not be valid UTF-8 if it accepts such ones itself. It
 	// must be safe for concurrent use.
 	FS fs.FS
+	// Mounts, when set, are several mounts of the file system that holds the roots.
+	// It is not used with FS.
+	Mounts *Mounts
 	// Monitor, when set, shows the walk's counters while it runs.
 	Monitor *Monitor
 	// Throttle, when set, limits and measures the calls to the file system.

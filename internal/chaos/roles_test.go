@@ -78,7 +78,7 @@ func play(ctx context.Context, role string) error {
 		priority, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_PRIORITY"))
 		least, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_CLIENTS"))
 		j, err := s.Submit(ctx, application(), roots(), &hydra.JobOptions{
-			Stall:      duration("HYDRA_CHAOS_STALL"),
+			Options:    hydra.Options{Stall: duration("HYDRA_CHAOS_STALL"), Prefixes: prefixes()},
 			Priority:   priority,
 			MinClients: least,
 			Events:     func(e hydra.JobEvent) { fmt.Fprintln(os.Stderr, "event:", e.Text) },
@@ -109,6 +109,14 @@ func run[S, T any](ctx context.Context, a *hydra.App[S, T]) error {
 }
 
 func roots() []string { return strings.Split(os.Getenv("HYDRA_CHAOS_ROOTS"), ":") }
+
+// prefixes are the mounts through which is walked, if there are several.
+func prefixes() []string {
+	if text := os.Getenv("HYDRA_CHAOS_PREFIXES"); text != "" {
+		return strings.Split(text, ":")
+	}
+	return nil
+}
 
 // print prints a result, if there is one.
 func print(doc hydra.Document, err error) error {

@@ -429,7 +429,7 @@ func comparable(t *testing.T, text []byte) map[string]any {
 	if err := json.Unmarshal(text, &m); err != nil {
 		t.Fatalf("no result: %v: %q", err, bytes.TrimSpace(text))
 	}
-	for _, name := range []string{"job", "started", "finished", "wall_seconds", "clients", "workers", "settings", "refused_clients"} {
+	for _, name := range []string{"job", "started", "finished", "wall_seconds", "clients", "workers", "settings", "refused_clients", "prefixes"} {
 		delete(m, name)
 	}
 	// Audit counts also how it was run.
@@ -493,6 +493,12 @@ type document struct {
 	Errors    []struct{ Op, Path, Error string }
 	Wall      float64 `json:"wall_seconds"`
 	Stats     struct{ Files int }
+	Prefixes  []struct {
+		Path string
+		Dirs int
+		Out  bool
+		Why  string
+	}
 }
 
 func (r result) document(t *testing.T) (d document) {

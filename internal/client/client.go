@@ -172,6 +172,7 @@ type client struct {
 
 	opening map[string]bool // jobs of which a session is being made
 	opened  chan opened
+	noted   noted
 }
 
 // opened is a session that was made, or why it was not.
@@ -392,8 +393,9 @@ func (c *client) look(ctx context.Context, job string) {
 		} else {
 			defer run.Close()
 			o := run.Options()
+			c.noted.from(job, o.Mounts)
 			for _, r := range spec.Roots {
-				seen.Sights = append(seen.Sights, walk.Look(string(r), o.FollowRoots, c.o.FS))
+				seen.Sights = append(seen.Sights, c.lookAt(string(r), &o))
 			}
 		}
 		result <- seen

@@ -122,7 +122,8 @@ func (s *session) nextCareful(ctx context.Context, load walk.Load) bool {
 func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 	w := &s.owned
 	var found []ledger.Stall
-	for _, st := range stalled {
+	// Where a mount is to blame, its work is done through another: by whoever gets it.
+	for _, st := range s.walk.Blame(stalled) {
 		found = append(found, ledger.Stall{Place: ledger.Place{Root: st.Root, Path: string(st.Path)}, Op: st.Op, For: s.spec.Stall})
 		s.log.Warn("the file system does not answer: the directory is given to others", "op", st.Op, "path", string(st.Path), "for", st.For)
 	}
@@ -139,8 +140,13 @@ func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 		}
 	}
 	r := ledger.Abandon(w.written, found)
+	_, r.Notes = s.mounts.state()
+	s.c.noted.told(s.spec.Job, len(r.Notes))
 	if err := s.put(ctx, wire.KeyRecord(s.id), ledger.Encode(&r), w.rev, nil); err != nil {
 		return err
+	}
+	if len(found) == 0 {
+		return errors.New("a mount did not answer")
 	}
 	return errors.New("a directory did not answer")
 }

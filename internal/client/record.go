@@ -115,7 +115,8 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 		return nil
 	}
 	w.cost = d.took
-	c := ledger.Counted{Totals: d.cut.Totals, Shared: d.cut.Shared, Data: d.sum, Errors: w.errParts, Settings: d.by}
+	mounts, notes := s.mounts.state()
+	c := ledger.Counted{Mounts: mounts, Notes: notes, Totals: d.cut.Totals, Shared: d.cut.Shared, Data: d.sum, Errors: w.errParts, Settings: d.by}
 	if s.walk.Load().CarefulRunning > 0 {
 		c.Named, c.Alone = w.ledger.Last().Named, w.ledger.Last().Alone
 	}

@@ -27,13 +27,14 @@ import (
 //	              ▼
 //	         bags that wait for the next cut
 type session struct {
-	c     *client
-	log   *slog.Logger // of what this client does of the job
-	id    ledger.SessionID
-	spec  *wire.Spec
-	table bus.Table
-	run   Task
-	walk  *walk.Shared
+	c      *client
+	log    *slog.Logger // of what this client does of the job
+	id     ledger.SessionID
+	spec   *wire.Spec
+	table  bus.Table
+	run    Task
+	walk   *walk.Shared
+	mounts mounts
 
 	submitted *wire.Spec                  // spec without what users changed since
 	shared    atomic.Pointer[walk.Shared] // walk, for the client's goroutine
@@ -251,6 +252,7 @@ func (s *session) loop(ctx context.Context) error {
 	o.FS = s.c.o.FS
 	o.Throttle = &s.throttle
 	o.Logger = s.c.logs.of(s.spec.Job).Logger("walk")
+	s.mounts.begin(o.Mounts, s.c.noted.from(s.spec.Job, o.Mounts))
 	roots := make([]string, 0, len(s.spec.Roots))
 	for _, r := range s.spec.Roots {
 		roots = append(roots, string(r))

@@ -105,6 +105,11 @@ type Record struct {
 	Data     []byte   // what the application counted; or, if it is large,
 	DataKeys []string // where it is, in parts that are added up
 	Errors   []uint32 // parts of the list of errors that were written
+
+	// Mounts say what was opened through each of several mounts, and how they do;
+	// Notes what happened to them that somebody should know.
+	Mounts []walk.MountState
+	Notes  []string
 }
 
 // Session is the holder's side: it makes the records.
@@ -211,6 +216,8 @@ type Counted struct {
 	Named    []Place // those of the last record that may still be worked on
 	Alone    bool
 	Settings uint64
+	Mounts   []walk.MountState
+	Notes    []string
 }
 
 // Commit makes the record of the cut that was begun last: held is what remains.
@@ -227,6 +234,7 @@ func (s *Session) Commit(held []walk.Item, c Counted) Record {
 	c.Totals.FirstError = nil
 	r.Held, r.Totals, r.Shared, r.Stopped, r.Fatal = held, c.Totals, c.Shared, c.Stopped, c.Fatal
 	r.Data, r.DataKeys, r.Errors, r.Settings = c.Data, c.DataKeys, c.Errors, c.Settings
+	r.Mounts, r.Notes = c.Mounts, c.Notes
 	r.Named, r.Alone = c.Named, c.Alone
 	r.Moved = len(c.Named) > 0 && c.Totals.Entries() != s.named
 	return s.next()

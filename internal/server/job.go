@@ -41,6 +41,7 @@ type job struct {
 	asks    []*asked                      // that are not answered yet
 	events  []wire.Event
 	nEvents uint64
+	notes   map[ledger.SessionID]int // how many of each session were told
 	waits   string
 	news    time.Time // when news were told last
 	changed bool      // there are news

@@ -126,6 +126,7 @@ func (j *job) record(v *bus.Value) {
 	}
 	j.ledger.Apply(r)
 	j.records = true
+	j.noted(r)
 	known, p := j.ledger.Record(r.Session), j.peers[r.Session]
 	switch {
 	case known == nil || known.N != r.N: // it was on its way when a newer one was read
