@@ -58,6 +58,7 @@ type local struct {
 	life    context.Context // ends with the engine
 	base    *slog.Logger    // without a name
 	log     *slog.Logger
+	apps    []server.App // whose part on the server runs here
 	closing sync.Once
 }
 
