@@ -37,7 +37,7 @@ const anything = "**"
 // Imports only go down.
 var layers = []layer{
 	{"cmd/hydra", "cli apps/*", ""},
-	{"examples/*", ". cli walk stats", ""},
+	{"examples/*", ". cli walk stats", "github.com/spf13/pflag"},
 
 	{"cli", ". walk stats internal/report", anything},
 	{"apps/*", ". walk stats internal/report internal/owner", anything},

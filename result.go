@@ -231,6 +231,8 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		ErrorCounts:   r.ErrorCounts,
 		Snapshots:     make([]stats.Path, 0, len(r.Snapshots)),
 		Settings:      r.Settings,
+		Changes:       r.Changes,
+		ChangeCount:   r.ChangeCount,
 		Phases:        r.Phases,
 		Stats:         noStats,
 	}

@@ -117,7 +117,9 @@ func (a *App[C, S]) setOne(c *C, kv Setting) error {
 	flags := pflag.NewFlagSet(a.Name, pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	if a.Flags != nil {
+		held := *c
 		a.Flags(flags, c)
+		*c = held // to define a flag sets its default
 	}
 	if f := flags.Lookup(kv.Key); f != nil {
 		if err := f.Value.Set(kv.Value); err != nil {

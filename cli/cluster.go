@@ -196,6 +196,9 @@ const noClient = "no client has joined yet"
 // events says what happens to a job.
 func (c *call) events(s *hydra.Server) func(hydra.JobEvent) {
 	return func(e hydra.JobEvent) {
+		if e.Kind == "state" {
+			return // what led to it was said
+		}
 		text := e.Text
 		if strings.HasSuffix(text, noClient) {
 			text += fmt.Sprintf(": start one with `%s client %s`", c.name, c.as(s.Address()))
