@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -68,6 +69,15 @@ func (s *Settings) prepare() error {
 	return nil
 }
 
+// change allows what leaves the numbers of before as they are.
+func change(before, after Settings) error {
+	before.ResolveSymlinks, before.table = after.ResolveSymlinks, after.table
+	if !reflect.DeepEqual(before, after) {
+		return errors.New("of an audit only resolve-symlinks can be changed while it runs: the rest would mix numbers that mean different things")
+	}
+	return nil
+}
+
 // table of categories that applies.
 func (s *Settings) categories() Categories {
 	if s.Categories != nil {
@@ -104,8 +114,8 @@ that is one is followed if it ends with a slash.`,
   # as JSON for a script: state, errors and all numbers
   hydra audit --json /home | jq .stats.file_size_total
 
-  # several trees, each on its own file system, without snapshots
-  hydra audit -x -E .snapshot /srv /home
+  # several trees, each on its own file system, without caches
+  hydra audit -x -E cache /srv /home
 
   # paths from a list with NUL behind each
   find /data -maxdepth 1 -print0 | hydra audit -0 --path-file -`,
@@ -120,9 +130,12 @@ that is one is followed if it ends with a slash.`,
 			f.StringVar(&s.table, "table", "", "write only the table `NAME` to a report that ends with .csv; an unknown one lists them")
 		},
 		Prepare:  (*Settings).prepare,
+		Change:   change,
 		NewStats: newStats,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
-			return newAuditor(w.Stats, &w.Settings, w.Commit, time.Now), nil
+			a := newAuditor(w.Stats, &w.Settings, w.Commit, time.Now)
+			a.worker = &w.Settings
+			return a, nil
 		},
 		Finish:    finish,
 		Summarize: summarize,

@@ -36,6 +36,7 @@ type auditor struct {
 	clock      func() time.Time // nil: nothing is timed
 	sameBin    []bool           // sizes of the bin are in the same one in blocks
 	resolve    bool             // look where symbolic links lead
+	worker     *Settings        // what holds now; nil in tests
 
 	files uint64
 	held  int
@@ -397,4 +398,10 @@ func roundUp(size, block int64) int64 {
 		return math.MaxInt64
 	}
 	return size - rest + block
+}
+
+// SettingsChanged implements [hydra.SettingsHandler]: see change.
+func (a *auditor) SettingsChanged(Settings) error {
+	a.resolve = a.worker.ResolveSymlinks
+	return nil
 }
