@@ -244,6 +244,21 @@ func TestAllPartiesOfAJobTalk(t *testing.T) {
 	c.serve()
 	const clients = 3
 	root := realTree(t, 50, 20)
+	all := make(chan struct{}) // closed when all clients take part
+	joined := k.app.Joined
+	k.app.Joined = func(ctx context.Context, co *Coordinator[struct{}, counts], info ClientInfo) error {
+		err := joined(ctx, co, info)
+		if k.joined.Load() == clients {
+			close(all)
+		}
+		return err
+	}
+	k.wait = func(ctx context.Context) {
+		select {
+		case <-all:
+		case <-ctx.Done():
+		}
+	}
 	for range clients {
 		c.work(nil, 2, k.app)
 	}
