@@ -264,7 +264,7 @@ func (b *bench) clusterOnce(ctx context.Context, dir string, clients int, path s
 		return t, err
 	}
 	defer os.RemoveAll(own)
-	c, err := b.startCluster(ctx, own, clients)
+	c, err := b.startCluster(ctx, own, "hydra", clients, 1)
 	if err != nil {
 		return t, err
 	}
@@ -404,7 +404,7 @@ func (b *bench) tiny(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	c, err := b.startCluster(ctx, own, 2)
+	c, err := b.startCluster(ctx, own, "hydra", 2, 1)
 	if err != nil {
 		return err
 	}

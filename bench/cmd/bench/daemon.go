@@ -34,12 +34,12 @@ type cluster struct {
 	address string
 }
 
-// startCluster starts a server with its state in dir, and clients of one worker
-// each, and returns when all have joined.
-func (b *bench) startCluster(ctx context.Context, dir string, clients int) (*cluster, error) {
+// startCluster starts a server of a program with its state in dir, and clients of so
+// many workers each, and returns when all have joined.
+func (b *bench) startCluster(ctx context.Context, dir, program string, clients, workers int) (*cluster, error) {
 	c := &cluster{}
 	var err error
-	c.server, err = start(ctx, clusterEnv(dir), b.bins.path("hydra"), "server",
+	c.server, err = start(ctx, clusterEnv(dir), b.bins.path(program), "server",
 		"--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "jobs"), "--log-level", "debug", "--log-format", "json")
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (b *bench) startCluster(ctx context.Context, dir string, clients int) (*clu
 		return nil, errors.Join(err, c.stop())
 	}
 	for range clients {
-		d, err := start(ctx, clusterEnv(dir), b.bins.path("hydra"), "client", c.address, "-j", "1")
+		d, err := start(ctx, clusterEnv(dir), b.bins.path(program), "client", c.address, "-j", strconv.Itoa(workers))
 		if err != nil {
 			return nil, errors.Join(err, c.stop())
 		}

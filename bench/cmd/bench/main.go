@@ -87,6 +87,7 @@ var sections = []section{
 	{"cold", (*bench).cold},
 	{"slow", (*bench).slow},
 	{"cluster", (*bench).cluster},
+	{"workers", (*bench).workers},
 }
 
 func names() []string {
