@@ -56,6 +56,7 @@ type view struct {
 	phase   ledger.Phase
 	hooks   ledger.Hooks
 	clients map[ledger.ClientID]string
+	spec    *wire.Spec // with what users changed
 }
 
 // askHook is the kind of a command that says what a hook did.
@@ -170,7 +171,7 @@ func (j *job) showHooks() {
 	if !j.spec.NeedsServer {
 		return
 	}
-	v := view{phase: j.ledger.Phase, hooks: j.ledger.Hooks, clients: map[ledger.ClientID]string{}}
+	v := view{phase: j.ledger.Phase, hooks: j.ledger.Hooks, clients: map[ledger.ClientID]string{}, spec: j.now()}
 	v.hooks.Joined = maps.Clone(v.hooks.Joined)
 	for id, p := range j.peers {
 		v.clients[p.client] = j.ledger.Members[id].Host
@@ -223,7 +224,7 @@ func (j *job) until(ctx context.Context, is func(*view) bool) bool {
 
 // part calls the hooks, each when it is due, until the job has ended.
 func (j *job) part(ctx context.Context, app App) {
-	part, err := app.Coordinate(j.now(), Desk{Table: j.table, Name: "s" + strings.ToLower(rand.Text()[:12]), Clients: func() map[ledger.ClientID]string {
+	part, err := app.Coordinate(j.view().spec, Desk{Table: j.table, Name: "s" + strings.ToLower(rand.Text()[:12]), Clients: func() map[ledger.ClientID]string {
 		v := j.view()
 		return v.clients
 	}})
