@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -145,15 +146,18 @@ func (a *App[C, S]) setOne(c *C, kv Setting) error {
 		return fmt.Errorf("%s has no setting %q: there are %s", a.Name, kv.Key, keysOf(keys))
 	}
 	// As JSON if it is that, else as text.
-	if json.Valid([]byte(kv.Value)) && setField(c, kv.Key, []byte(kv.Value)) == nil {
-		return nil
+	var wrong error
+	if json.Valid([]byte(kv.Value)) {
+		if wrong = setField(c, kv.Key, []byte(kv.Value)); wrong == nil {
+			return nil
+		}
 	}
 	text, err := json.Marshal(kv.Value)
 	if err == nil {
 		err = setField(c, kv.Key, text)
 	}
 	if err != nil {
-		return fmt.Errorf("%s=%s: %w", kv.Key, kv.Value, err)
+		return fmt.Errorf("%s=%s: %w", kv.Key, kv.Value, cmp.Or(wrong, err))
 	}
 	return nil
 }
@@ -179,7 +183,7 @@ func setField[C any](c *C, key string, value []byte) error {
 	if err != nil {
 		return err
 	}
-	after := *c // with what is not in JSON
+	var after C // not *c: what is decoded into a map is added to it
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&after); err != nil {
