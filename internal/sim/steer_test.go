@@ -7,10 +7,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
@@ -114,61 +116,76 @@ func (w *world) calls() *atomic.Int64 {
 
 func TestNoHandlerIsCalledWhileTheJobIsPausedWhateverHappens(t *testing.T) {
 	for seed := range uint64(6) {
-		s := quiet(seed, 3000, 4, 3)
-		s.Effort = effort{Dir: 300 * time.Millisecond, File: 50 * time.Millisecond}
-		err := inBubble(t, s, nil, func(w *world) error {
-			calls := w.calls()
-			w.engine.SetFaults(w.faults())
-			server := w.serve()
-			for range w.Clients {
-				w.work(w.Workers)
-			}
-			if err := w.submit(w.spec(job)); err != nil {
-				return err
-			}
-			w.sleep(5 * time.Second)
-			for round := range 3 {
-				before := calls.Load()
-				if _, err := w.ask(wire.Ask{Kind: wire.AskPause, Job: job}, time.Minute); err != nil {
-					return err
-				}
-				w.sleep(pausing)
-				if before == 0 {
-					return errors.New("nothing was done before it was paused")
-				}
-				at := calls.Load()
-				w.sleep(2 * time.Second)
-				w.kill(w.clients[round]) // its work is not taken up before
-				w.sleep(5 * time.Second)
-				w.kill(server)
-				w.work(w.Workers)
-				w.sleep(2 * time.Second)
-				server = w.serve()
-				w.drain(w.work(w.Workers))
-				w.sleep(20 * time.Second)
-				if n := calls.Load() - at; n > 0 {
-					return fmt.Errorf("seed %d: while the job was paused handlers were called %d times", seed, n)
-				}
-				if got, err := w.ask(wire.Ask{Kind: wire.AskStatus, Job: job}, time.Minute); err != nil || got.Status[0].Phase != ledger.Paused {
-					return fmt.Errorf("the status is %+v, %v", got, err)
-				}
-				if _, err := w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute); err != nil {
-					return err
-				}
-				w.sleep(3 * time.Second)
-				if calls.Load() == at {
-					return fmt.Errorf("seed %d: nothing was done when it was resumed", seed)
-				}
-			}
-			if err := w.waitEnd(job, 10*time.Minute); err != nil {
-				return err
-			}
-			return w.judge()
-		})
-		if err != nil {
+		s := pausedSettings(seed)
+		if err := inBubble(t, s, nil, (*world).pauseThrice); err != nil {
 			t.Errorf("%v\n%s", err, s)
 		}
 	}
+}
+
+func TestAClientThatIsDeafToAPauseIsNoticed(t *testing.T) {
+	s := pausedSettings(1)
+	s.Bug = client.BugDeafToPause
+	if err := inBubble(t, s, nil, (*world).pauseThrice); err == nil || !strings.Contains(err.Error(), "handlers were called") {
+		t.Errorf("noticed was %v", err)
+	}
+}
+
+func pausedSettings(seed uint64) settings {
+	s := quiet(seed, 3000, 4, 3)
+	s.Effort = effort{Dir: 300 * time.Millisecond, File: 50 * time.Millisecond}
+	return s
+}
+
+// pauseThrice pauses a job, and lets clients and the server die meanwhile.
+func (w *world) pauseThrice() error {
+	calls := w.calls()
+	w.engine.SetFaults(w.faults())
+	server := w.serve()
+	for range w.Clients {
+		w.work(w.Workers)
+	}
+	if err := w.submit(w.spec(job)); err != nil {
+		return err
+	}
+	w.sleep(5 * time.Second)
+	for round := range 3 {
+		before := calls.Load()
+		if _, err := w.ask(wire.Ask{Kind: wire.AskPause, Job: job}, time.Minute); err != nil {
+			return err
+		}
+		w.sleep(pausing)
+		if before == 0 {
+			return errors.New("nothing was done before it was paused")
+		}
+		at := calls.Load()
+		w.sleep(2 * time.Second)
+		w.kill(w.clients[round]) // its work is not taken up before
+		w.sleep(5 * time.Second)
+		w.kill(server)
+		w.work(w.Workers)
+		w.sleep(2 * time.Second)
+		server = w.serve()
+		w.drain(w.work(w.Workers))
+		w.sleep(20 * time.Second)
+		if n := calls.Load() - at; n > 0 {
+			return fmt.Errorf("while the job was paused handlers were called %d times", n)
+		}
+		if got, err := w.ask(wire.Ask{Kind: wire.AskStatus, Job: job}, time.Minute); err != nil || got.Status[0].Phase != ledger.Paused {
+			return fmt.Errorf("the status is %+v, %v", got, err)
+		}
+		if _, err := w.ask(wire.Ask{Kind: wire.AskResume, Job: job}, time.Minute); err != nil {
+			return err
+		}
+		w.sleep(3 * time.Second)
+		if calls.Load() == at {
+			return fmt.Errorf("nothing was done when it was resumed")
+		}
+	}
+	if err := w.waitEnd(job, 10*time.Minute); err != nil {
+		return err
+	}
+	return w.judge()
 }
 
 func TestAPausedJobIsCancelledAndResumed(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -40,6 +41,34 @@ type world struct {
 	err              error         // what a process should not have said
 	stops            atomic.Bool   // the application has ended the walk somewhere
 	adjust           func(*process, *view, *app)
+	bug              atomic.Pointer[string] // that a process found in itself
+}
+
+// confessor notes when a process says that it has found a bug in itself.
+type confessor struct {
+	slog.Handler
+	bug *atomic.Pointer[string]
+}
+
+func (h *confessor) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError || h.Handler.Enabled(ctx, level)
+}
+
+func (h *confessor) Handle(ctx context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "this is a bug") {
+		text := r.Message
+		r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+		h.bug.Store(&text)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h *confessor) WithAttrs(as []slog.Attr) slog.Handler {
+	return &confessor{h.Handler.WithAttrs(as), h.bug}
+}
+
+func (h *confessor) WithGroup(name string) slog.Handler {
+	return &confessor{h.Handler.WithGroup(name), h.bug}
 }
 
 // process is a server or a client.
@@ -76,12 +105,13 @@ func newWorldOn(s settings, out io.Writer, open func() handle) *world {
 		r:        rand.New(rand.NewPCG(s.Seed, 1)),
 		tree:     s.tree(),
 		over:     make(chan struct{}),
-		log:      slog.New(slog.DiscardHandler),
 		began:    time.Now(),
 	}
+	h := slog.DiscardHandler
 	if out != nil {
-		w.log = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		h = slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})
 	}
+	w.log = slog.New(&confessor{h, &w.bug})
 	w.own = open()
 	w.want = expect(w.tree, &w.Rules)
 	return w
@@ -97,7 +127,9 @@ func (w *world) start(name string, f func(context.Context, *process) error) *pro
 		defer close(p.ended)
 		defer p.h.Kill()
 		err := f(ctx, p)
-		if err != nil && !p.gone {
+		// A client that a user drained while there was trouble may not manage.
+		drained := w.Steer && err != nil && strings.Contains(err.Error(), "not all work could be given back in time")
+		if err != nil && !p.gone && !drained {
 			w.log.Error("ENDED", "process", name, "err", err)
 			if w.err == nil {
 				w.err = fmt.Errorf("%s: %w", name, err)
@@ -291,6 +323,9 @@ func inBubble(t *testing.T, s settings, out io.Writer, f func(*world) error) err
 		err = f(w)
 		if err == nil {
 			err = w.err
+		}
+		if bug := w.bug.Load(); err == nil && bug != nil {
+			err = errors.New(*bug)
 		}
 	})
 	return err

@@ -21,7 +21,9 @@ type counts struct {
 	Seen stats.Counter `json:"seen"`
 }
 
-type sleeper struct{ w *hydra.Worker[settings, counts] }
+type sleeper struct {
+	w *hydra.Worker[settings, counts]
+}
 
 func (s sleeper) File(context.Context, *walk.Entry) error {
 	time.Sleep(s.w.Settings.Delay)
