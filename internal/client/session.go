@@ -36,7 +36,6 @@ type session struct {
 	walk   *walk.Shared
 	mounts mounts
 
-	submitted *wire.Spec                  // spec without what users changed since
 	shared    atomic.Pointer[walk.Shared] // walk, for the client's goroutine
 
 	orders chan wire.Order
