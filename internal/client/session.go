@@ -36,7 +36,7 @@ type session struct {
 	walk   *walk.Shared
 	mounts mounts
 
-	shared    atomic.Pointer[walk.Shared] // walk, for the client's goroutine
+	shared atomic.Pointer[walk.Shared] // walk, for the client's goroutine
 
 	orders chan wire.Order
 	woken  chan struct{} // by the walk
