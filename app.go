@@ -39,7 +39,8 @@ type App[C, S any] struct {
 	Flags func(*pflag.FlagSet, *C)
 	// Prepare checks the settings and completes them. Its error is a usage error.
 	Prepare func(*C) error
-	// Change tells whether settings may be changed so while a job runs, after
+	// Change tells whether settings may be changed so while a job runs (see
+	// [Server.Set], and [SettingsHandler] for handlers that keep some of them), after
 	// Prepare has checked the new ones: what was counted by both has to fit together
 	// in one result. nil allows what Prepare does.
 	Change func(before, after C) error
@@ -110,7 +111,7 @@ type Report[C, S any] struct {
 type Worker[C, S any] struct {
 	ID       int // from 0
 	Log      *slog.Logger
-	Settings C // what holds now: changed only while the handler is in no call
+	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
 
 	commit  func(func(*S)) error

@@ -20,7 +20,8 @@ import (
 // worker's settings. Worker.Settings are changed while the handler is in no call.
 type SettingsHandler[C any] interface {
 	// SettingsChanged is called on the handler's own goroutine when the settings
-	// were changed; before is what they were. An error fails the job.
+	// were changed; before is what they were. An error fails the job: what is to be
+	// refused, App.Change refuses before anybody is told.
 	SettingsChanged(before C) error
 }
 

@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/walk"
@@ -17,6 +19,9 @@ import (
 
 // AutoWorkers, as a number of workers, lets it adapt to the file system.
 const AutoWorkers = ledger.Adapt
+
+// MostWorkers is how many a client can have for one job.
+const MostWorkers = walk.MostWorkers
 
 // Pause lets all workers of a job rest: each ends the call of its handler that it
 // is in, and begins no other. What was counted stays counted, clients may join and
@@ -170,6 +175,15 @@ func (s *Server) Set(ctx context.Context, app Application, job string, settings 
 		}
 		set.Said = append(set.Said, [2]string{kv.Key, kv.Value})
 	}
+	name := ""
+	if app != nil {
+		name = app.Info().Name
+	}
+	levels := maps.Clone(set.Levels)
+	maps.DeleteFunc(levels, func(_, level string) bool { return level == "" })
+	if _, err := joblog.ParseLevels(levels, name); err != nil && app != nil {
+		return &UsageError{err}
+	}
 	if len(own) > 0 {
 		if app == nil {
 			return &UsageError{fmt.Errorf("%s is a setting of the job's application, which this program does not have", own[0].Key)}
@@ -220,17 +234,42 @@ func (s *Server) read(ctx context.Context, job string) (*wire.Spec, *ledger.Stat
 	return spec, state, nil
 }
 
-// Changes are what users changed of a job while it ran: the last 100.
-func (s *Server) Changes(ctx context.Context, job string) ([]Change, error) {
-	_, state, err := s.read(ctx, job)
+// JobSettings are what a job goes by at present.
+type JobSettings struct {
+	App           json.RawMessage   `json:"app"` // of the application
+	LimitOps      float64           `json:"limit_ops,omitempty"`
+	TargetLatency float64           `json:"target_latency_seconds,omitempty"`
+	MaxErrors     int64             `json:"max_errors,omitempty"`
+	Priority      int               `json:"priority"`
+	Levels        map[string]string `json:"log,omitempty"`     // by logger, "" is all
+	Workers       map[string]int    `json:"workers,omitempty"` // by client, "" is all; AutoWorkers adapts
+
+	// Changes are the last 100 that users made while it ran.
+	Changes []Change `json:"-"`
+}
+
+// Settings tells what a job goes by at present.
+func (s *Server) Settings(ctx context.Context, job string) (*JobSettings, error) {
+	spec, state, err := s.read(ctx, job)
 	if err != nil {
 		return nil, err
 	}
-	var all []Change
-	for _, c := range state.Control.Changes {
-		all = append(all, Change(c))
+	c := &state.Control
+	now := spec.With(c)
+	js := &JobSettings{
+		App: now.Settings, LimitOps: now.LimitOps, TargetLatency: now.Latency.Seconds(), MaxErrors: now.MaxErrors,
+		Priority: now.Priority, Levels: c.Levels,
 	}
-	return all, nil
+	for id, n := range c.Workers {
+		if js.Workers == nil {
+			js.Workers = map[string]int{}
+		}
+		js.Workers[string(id)] = n
+	}
+	for _, change := range c.Changes {
+		js.Changes = append(js.Changes, Change(change))
+	}
+	return js, nil
 }
 
 // UpdateSettings changes settings of a job of app while it runs: see [Server.Set].

@@ -64,18 +64,20 @@ kept until it is removed.`,
 			long: `Let all workers of a job rest: each ends the call that it is in, and begins no
 other. Nothing is lost, clients may join and leave meanwhile, and the server may be
 started again. ` + "`" + p.name + ` job resume` + "`" + ` lets it go on.`,
-			of: func(j *hydra.JobStatus) bool { return j.Phase == "running" || j.Phase == "waiting" }, do: (*hydra.Server).Pause}),
+			of:     func(j *hydra.JobStatus) bool { return j.Phase == "running" || j.Phase == "waiting" },
+			isDone: func(j *hydra.JobStatus) bool { return j.Phase == "paused" }, do: (*hydra.Server).Pause, local: (*call).pauseLocal}),
 		p.jobAct(act{name: "resume", done: "resumed", short: "Let a job go on that is paused or was ended before its end",
 			long: `Let a job go on that is paused, or one that was cancelled, or that a limit or a
 failure ended. It goes on where it was; what was counted stays counted. With --local
 one that no process runs goes on in this one, which prints its result.`,
 			of: func(j *hydra.JobStatus) bool {
 				return j.Phase == "paused" || j.Phase == "ended" && j.State != hydra.Complete
-			}, do: (*hydra.Server).Resume, local: (*call).resumeLocal}),
+			}, isDone: func(j *hydra.JobStatus) bool { return j.Phase == "running" || j.Phase == "waiting" }, do: (*hydra.Server).Resume, local: (*call).resumeLocal}),
 		p.jobAct(act{name: "cancel", done: "cancelled", short: "End a job before its end",
 			long: `End a job before its end. Clients finish the directories at hand; what was counted
 until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints. It can be resumed.`,
-			of: func(j *hydra.JobStatus) bool { return j.Phase != "ended" }, do: (*hydra.Server).Cancel}),
+			of:     func(j *hydra.JobStatus) bool { return j.Phase != "ended" },
+			isDone: func(j *hydra.JobStatus) bool { return j.State == hydra.Cancelled }, do: (*hydra.Server).Cancel}),
 		p.jobAct(act{name: "remove", done: "removed", short: "Forget jobs that have ended, and their results",
 			long: `Forget jobs that have ended, and their results. Until then a job is kept, however
 old it is.`,
@@ -403,6 +405,7 @@ func (c *call) printJobs(jobs []hydra.JobStatus, place string) error {
 type act struct {
 	name, done, short, long string
 	of                      func(*hydra.JobStatus) bool // jobs that it is for
+	isDone                  func(*hydra.JobStatus) bool // jobs with which it is done already; may be nil
 	do                      func(*hydra.Server, context.Context, string) error
 	all                     bool // it has a flag that means all these jobs
 
@@ -460,6 +463,10 @@ func (p *program) jobAct(a act) *cobra.Command {
 		var errs []error
 		for _, arg := range args {
 			j, err := c.find(ctx, s, arg)
+			if err == nil && a.isDone != nil && a.isDone(&j) {
+				c.say("job " + j.Job + " is " + stateOf(&j) + " already")
+				continue
+			}
 			if err == nil {
 				err = a.do(s, ctx, j.Job)
 			}

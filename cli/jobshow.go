@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -21,10 +25,11 @@ import (
 // shown is all that there is to know of a job that has not ended, or has.
 type shown struct {
 	jobJSON
-	Changes []hydra.Change `json:"settings_changes,omitempty"`
-	Current int            `json:"clients_up_to_date"` // they go by the last change
-	Peers   []peerJSON     `json:"peers"`
-	Result  hydra.Document `json:"result,omitempty"`
+	InForce *hydra.JobSettings `json:"in_force"`
+	Changes []hydra.Change     `json:"settings_changes,omitempty"`
+	Current int                `json:"clients_up_to_date"` // they go by the last change
+	Peers   []peerJSON         `json:"peers"`
+	Result  hydra.Document     `json:"result,omitempty"`
 
 	Warnings        []warningJSON `json:"warnings"`
 	WarningsDropped uint64        `json:"warnings_dropped"`
@@ -153,8 +158,11 @@ func (c *call) look(ctx context.Context, s *hydra.Server, j *hydra.JobStatus, wo
 		}
 		doc.Peers = append(doc.Peers, p)
 	}
-	if doc.Changes, err = s.Changes(ctx, j.Job); err != nil || !result {
-		return doc, err
+	if doc.InForce, err = s.Settings(ctx, j.Job); err != nil {
+		return nil, err
+	}
+	if doc.Changes = doc.InForce.Changes; !result {
+		return doc, nil
 	}
 	app := c.app(j.App)
 	if app == nil {
@@ -217,6 +225,10 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown, local bool) error {
 		}
 		line(name, printable(path))
 	}
+	if text := inForce(doc.InForce); text != "" {
+		line("In force", printable(text))
+	}
+	line("Settings", printable(string(doc.InForce.App)))
 	for i, c := range doc.Changes {
 		name := "Changed"
 		if i > 0 {
@@ -249,8 +261,13 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown, local bool) error {
 		p := &doc.Peers[i]
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", p.Client, printable(p.Host), p.State, p.Workers,
 			humanize.Comma(p.Entries), humanize.Comma(p.DoneDirs), humanize.Comma(p.Errors), escaped(p.Why))
+		benched := 0
 		for k := range p.EachWorker {
 			e := &p.EachWorker[k]
+			if e.State == string(walk.WorkerBenched) && e.Dir == nil {
+				benched++
+				continue
+			}
 			dir := ""
 			if e.Dir != nil {
 				dir = escaped(e.Dir.Printable)
@@ -258,8 +275,40 @@ func writeJob(out io.Writer, j *hydra.JobStatus, doc *shown, local bool) error {
 			fmt.Fprintf(w, "  worker %d\t\t%s\t\t%s\t%s\t%s\t%s\n", e.Worker, e.State,
 				humanize.Comma(e.Entries), humanize.Comma(e.DoneDirs), humanize.Comma(e.Errors), dir)
 		}
+		if benched > 0 {
+			fmt.Fprintf(w, "  and %d benched\t\t\t\t\t\t\t\n", benched)
+		}
 	}
 	return w.Flush()
+}
+
+// inForce says in a line what a job goes by that every job has.
+func inForce(s *hydra.JobSettings) string {
+	var parts []string
+	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
+	if s.LimitOps > 0 {
+		add("limit-ops=%s", strconv.FormatFloat(s.LimitOps, 'f', -1, 64))
+	}
+	if s.TargetLatency > 0 {
+		add("target-latency=%s", time.Duration(s.TargetLatency*float64(time.Second)))
+	}
+	if s.MaxErrors > 0 {
+		add("max-errors=%d", s.MaxErrors)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Levels)) {
+		add("%s=%s", strings.TrimSuffix("log."+name, "."), s.Levels[name])
+	}
+	for _, client := range slices.Sorted(maps.Keys(s.Workers)) {
+		n := strconv.Itoa(s.Workers[client])
+		if s.Workers[client] == hydra.AutoWorkers {
+			n = "auto"
+		}
+		if client != "" {
+			client = " on " + client
+		}
+		add("workers=%s%s", n, client)
+	}
+	return strings.Join(parts, "  ")
 }
 
 // shownWarnings is how many of them are shown to people.

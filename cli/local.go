@@ -35,7 +35,7 @@ func (c *common) checkResume(cmd *cobra.Command, app hydra.Application, args []s
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if err == nil && f.Changed && !slices.Contains(notOfJob, f.Name) && !ofReports(app, f) {
-			err = fmt.Errorf("--%s belongs to the job, which goes on as it began", f.Name)
+			err = fmt.Errorf("--%s belongs to the job, which goes on as it began: the command `job set --local` changes what can be changed", f.Name)
 		}
 	})
 	return err
@@ -182,6 +182,18 @@ func (c *call) each(names []string, done string, do func(name string) error) err
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// pauseLocal pauses jobs of this machine that are being run.
+func (c *call) pauseLocal(ctx context.Context, names []string) error {
+	return c.each(names, "paused", func(name string) error {
+		return c.withLocal(ctx, name, func(s *hydra.Server, st *hydra.JobStatus) error {
+			if st.State == hydra.Interrupted {
+				return fmt.Errorf("no process runs job %s: there is nothing to pause", name)
+			}
+			return s.Pause(ctx, name)
+		})
+	})
 }
 
 func (c *call) removeLocal(ctx context.Context, names []string) error {

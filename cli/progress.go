@@ -79,7 +79,9 @@ func (s shot) parts() (what, how string) {
 	if s.Errors > 0 {
 		how += "  " + count(s.Errors, "error")
 	}
-	how += paceText(&s.Pace)
+	if s.Phase != "paused" {
+		how += paceText(&s.Pace)
+	}
 	if s.Phase == "paused" || s.Phase == "stopping" {
 		how += "  " + s.Phase
 	}
@@ -92,7 +94,7 @@ func (s shot) parts() (what, how string) {
 // paceText says what holds a run back, and to what.
 func paceText(p *hydra.Pace) string {
 	text := ""
-	if p.Target > 0 {
+	if p.Target > 0 && p.Latency > 0 {
 		text = "  latency " + p.Latency.Round(10*time.Microsecond).String() + " of " + p.Target.String()
 	}
 	if p.Limit > 0 {

@@ -143,7 +143,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		Example: `  # the server of this machine
   ` + p.name + ` client localhost
 
-  # four directories at a time, and no more
+  # four directories at a time, unless a user of a job says otherwise
   ` + p.name + ` client localhost -j 4
 
   # for one job, as a batch system starts it

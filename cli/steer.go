@@ -57,6 +57,12 @@ Workers that are too many end what they have in hand; nothing is lost.`,
 			return err
 		}
 		who, on := "", "each client"
+		if c.local {
+			on = "this machine"
+		}
+		if client != "" && c.local {
+			return &hydra.UsageError{Err: errors.New("--client is for a job of a server: one of this machine has no clients")}
+		}
 		if client != "" {
 			found, err := c.findClient(ctx, s, client)
 			if err != nil {
@@ -86,8 +92,8 @@ func parseWorkers(text string) (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		return 0, fmt.Errorf("%q is no number of workers: use one from 1, auto or default; `job pause` lets all rest", text)
+	if err != nil || n < 1 || n > hydra.MostWorkers {
+		return 0, fmt.Errorf("%q is no number of workers: use one from 1 to "+strconv.Itoa(hydra.MostWorkers)+", auto or default; `job pause` lets all rest", text)
 	}
 	return n, nil
 }
@@ -140,12 +146,21 @@ application, which may refuse what does not fit with what was counted before:
 			return nil
 		},
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
 			return p.completeID(cmd, flags, args, notEnded), cobra.ShellCompDirectiveNoFileComp
 		}
+		if strings.HasPrefix(begin, "log") && strings.Contains(begin, "=") {
+			key, _, _ := strings.Cut(begin, "=")
+			var values []string
+			for _, level := range []string{"debug", "info", "warn", "error", "default"} {
+				values = append(values, key+"="+level)
+			}
+			return values, cobra.ShellCompDirectiveNoFileComp
+		}
 		keys := []string{"limit-ops=", "target-latency=", "max-errors=", "priority=", "log=", "log.walk=", "log.client=", "log.server="}
 		for _, app := range p.apps {
+			keys = append(keys, "log."+app.Info().Name+"=")
 			set := pflag.NewFlagSet("", pflag.ContinueOnError)
 			app.Configure(set)
 			set.VisitAll(func(f *pflag.Flag) {
@@ -165,6 +180,9 @@ application, which may refuse what does not fit with what was counted before:
 			var settings []hydra.Setting
 			for _, arg := range args[1:] {
 				key, value, _ := strings.Cut(arg, "=")
+				if slices.ContainsFunc(settings, func(s hydra.Setting) bool { return s.Key == key }) {
+					return &hydra.UsageError{Err: fmt.Errorf("%s is given twice", key)}
+				}
 				settings = append(settings, hydra.Setting{Key: key, Value: value})
 			}
 			if err := s.Set(ctx, p.app(j.App), j.Job, settings...); err != nil {

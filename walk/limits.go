@@ -7,11 +7,14 @@ import (
 	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
+// MostWorkers is how many one walk can have.
+const MostWorkers = 512
+
 // Descriptors: some are left to the rest of the process, a worker has up to
 // two in hand and two in reserve, and half of what there is may be kept open for
 // subdirectories that wait.
 const (
-	maxWorkers     = 512 // of one walk
+	maxWorkers     = MostWorkers
 	spareFDs       = 32
 	reservedFDs    = 2
 	fdsPerWorker   = 2 + reservedFDs

@@ -242,6 +242,7 @@ func (s *session) recordWritten(ctx context.Context, d writeDone) error {
 	}
 	w.rev = d.rev
 	w.written = &d.record
+	s.log.Debug("record written", "n", d.record.N, "dirs", d.record.Totals.ExpectedDirs(), "holds", len(d.record.Held), "gives", len(d.record.Outs))
 	if w.naming {
 		w.naming, w.carefulAt = false, time.Now()
 		s.walk.RunCareful()

@@ -11,6 +11,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // command carries out what a command asks for. A command that got no answer is
@@ -111,7 +112,7 @@ func (j *job) setWorkers(id ledger.ClientID, n int) error {
 	if err := j.changeable(); err != nil {
 		return err
 	}
-	if n < ledger.Adapt {
+	if n < ledger.Adapt || n > walk.MostWorkers {
 		return fmt.Errorf("%d is no number of workers", n)
 	}
 	c := &j.ledger.Control

@@ -9,7 +9,11 @@ func (j *job) noted(r *ledger.Record) {
 		return
 	}
 	for _, note := range r.Notes[j.notes[r.Session]:] {
-		j.event("warn", "client %s on %s: %s", r.Client, r.Host, note)
+		if j.spec.Local {
+			j.event("warn", "%s", note)
+			continue
+		}
+		j.aboutClient("warn", r.Client, "client %s on %s: %s", r.Client, r.Host, note)
 	}
 	if j.notes == nil {
 		j.notes = map[ledger.SessionID]int{}
