@@ -2,18 +2,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
-	"github.com/hydrawalk/hydra/stats"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -266,139 +261,8 @@ func (p *program) completeID(cmd *cobra.Command, c *common, args []string, fits 
 	})
 }
 
-// jobJSON is a job for programs.
-type jobJSON struct {
-	Job        string      `json:"job"`
-	App        string      `json:"app"`
-	Paths      []string    `json:"paths"`
-	PathsB64   [][]byte    `json:"paths_b64,omitempty"` // of all, if one is not UTF-8
-	Priority   int         `json:"priority"`
-	Phase      string      `json:"phase"`
-	State      hydra.State `json:"state,omitempty"`
-	Reason     string      `json:"reason,omitempty"`
-	Step       string      `json:"step,omitempty"`
-	Waits      string      `json:"waits,omitempty"`
-	Submitted  *time.Time  `json:"submitted"`
-	Started    *time.Time  `json:"started"`
-	Finished   *time.Time  `json:"finished"`
-	Clients    int         `json:"clients"`
-	Workers    int         `json:"workers"`
-	Entries    int64       `json:"entries"`
-	DoneDirs   int64       `json:"done_dirs"`
-	QueuedDirs int64       `json:"queued_dirs"`
-	Bytes      int64       `json:"bytes"`
-	Errors     int64       `json:"errors"`
-}
-
-func jobOf(j *hydra.JobStatus) jobJSON {
-	at := func(t time.Time) *time.Time {
-		if t.IsZero() {
-			return nil
-		}
-		t = t.UTC()
-		return &t
-	}
-	p := &j.Progress
-	doc := jobJSON{
-		Job: j.Job, App: j.App, Priority: j.Priority, Phase: j.Phase, State: j.State, Reason: j.Reason, Step: j.Step, Waits: j.Waits,
-		Submitted: at(j.Submitted), Started: at(j.Started), Finished: at(j.Finished), Clients: j.Clients, Workers: p.Workers,
-		Entries: p.Entries, DoneDirs: p.DirsDone, QueuedDirs: p.DirsQueued, Bytes: p.Bytes, Errors: p.Errors,
-	}
-	exact := true
-	for _, path := range j.Paths {
-		p := stats.PathOf(path)
-		doc.Paths, doc.PathsB64 = append(doc.Paths, p.Printable), append(doc.PathsB64, []byte(path))
-		exact = exact && p.Bytes == nil
-	}
-	if exact {
-		doc.PathsB64 = nil
-	}
-	return doc
-}
-
-func printJSON(w io.Writer, doc any) error {
-	text, err := json.Marshal(doc)
-	if err == nil {
-		_, err = w.Write(hydra.Lay(text))
-	}
-	return err
-}
-
-// stateOf is how a job does, in a word or two.
-func stateOf(j *hydra.JobStatus) string {
-	if j.State != "" && j.Phase == "ended" {
-		return string(j.State)
-	}
-	if j.Phase == "finishing" && j.Step != "" {
-		return j.Phase + ": " + j.Step
-	}
-	return j.Phase
-}
-
-func pathsOf(j *hydra.JobStatus) string {
-	var paths []string
-	for _, path := range j.Paths {
-		paths = append(paths, printable(path))
-	}
-	const shown = 3
-	if len(paths) > shown {
-		paths = append(paths[:shown], fmt.Sprintf("and %d more", len(paths)-shown))
-	}
-	return strings.Join(paths, " ")
-}
-
 func defineJSON(c *common, f *pflag.FlagSet) {
 	f.BoolVar(&c.json, "json", false, "print one JSON document")
-}
-
-func (p *program) jobList() *cobra.Command {
-	return p.jobOrLocal(&cobra.Command{
-		Use:     "list [flags]",
-		Aliases: []string{"ls"},
-		Short:   "List all jobs",
-		Long:    "List all jobs of a server, in the order in which they were submitted.",
-		Example: "  " + p.name + " job list\n\n  # for a script\n  " + p.name + " job list --json | jq -r '.jobs[] | select(.phase == \"running\") | .job'",
-		Args:    cobra.NoArgs,
-	}, defineJSON, func(ctx context.Context, c *call, s *hydra.Server, _ []string) error {
-		jobs, err := s.Jobs(ctx)
-		if err != nil {
-			return err
-		}
-		return c.printJobs(jobs, "at "+s.Address())
-	}, (*call).listLocal)
-}
-
-// printJobs prints the list of jobs of some place.
-func (c *call) printJobs(jobs []hydra.JobStatus, place string) error {
-	if c.json {
-		all := []jobJSON{}
-		for i := range jobs {
-			all = append(all, jobOf(&jobs[i]))
-		}
-		return printJSON(c.stdout, struct {
-			Schema string    `json:"schema"`
-			Jobs   []jobJSON `json:"jobs"`
-		}{"hydra.jobs/1", all})
-	}
-	if len(jobs) == 0 {
-		c.say("there are no jobs " + place)
-		return nil
-	}
-	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
-	if c.local {
-		fmt.Fprintln(w, "Name\tApplication\tState\tAge\tEntries\tErrors\tPaths")
-	} else {
-		fmt.Fprintln(w, "ID\tApplication\tState\tAge\tPriority\tClients\tEntries\tErrors\tPaths")
-	}
-	for i := range jobs {
-		j := &jobs[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t", j.Job, j.App, stateOf(j), age(time.Since(j.Submitted)))
-		if !c.local {
-			fmt.Fprintf(w, "%d\t%d\t", j.Priority, j.Clients)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", humanize.Comma(j.Progress.Entries), humanize.Comma(j.Progress.Errors), pathsOf(j))
-	}
-	return w.Flush()
 }
 
 // act is a command that changes jobs.
@@ -477,91 +341,6 @@ func (p *program) jobAct(a act) *cobra.Command {
 		}
 		return errors.Join(errs...)
 	}, local)
-}
-
-// jobWatch waits for a job, and prints its result.
-func (p *program) jobWatch() *cobra.Command {
-	c := newCommon()
-	cmd := &cobra.Command{
-		Use:   "watch [flags] ID",
-		Short: "Wait for a job and print its result",
-		Long: `Wait for a job, and print its result as the command does that submitted it, with
-the same exit code. It may have ended long ago.
-
-With --json, and while the job has not ended, what happens to it is printed too: a
-line of JSON for each event, and each --progress-interval (1s) one of how it and its
-clients do. The result is the last line. With -q or --format json only that is
-printed.
-
-Ctrl-C ends the waiting; the job goes on.`,
-		Example: `  # wait, and write a page too
-  ` + p.name + ` job watch k3j2x1 --report data.html
-
-  # what happens, as it happens
-  ` + p.name + ` job watch k3j2x1 --json | jq -c 'select(.kind == "state")'
-
-  # the result again, for a script
-  ` + p.name + ` job watch k3j2x1 -q --json`,
-		Args: needsID,
-	}
-	cmd.DisableFlagsInUseLine = true
-	f := cmd.Flags()
-	f.SortFlags = false
-	c.defineServer(f)
-	c.defineResult(f)
-	c.defineProgress(f)
-	c.defineLog(f)
-	c.complete(cmd)
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return p.completeID(cmd, c, args, nil), cobra.ShellCompDirectiveNoFileComp
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r := &call{program: p, common: c, title: cmd.CommandPath(), remote: true}
-		from, err := r.beginJob(cmd)
-		if err != nil {
-			return err
-		}
-		if c.local {
-			return r.watchLocal(cmd.Context(), args[0], from)
-		}
-		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
-		defer cancel()
-		s, err := r.connect(ctx)
-		if err != nil {
-			return asUsage(err)
-		}
-		defer s.Close()
-		found, err := r.find(ctx, s, args[0])
-		if err != nil {
-			return asUsage(err)
-		}
-		app := p.app(found.App)
-		if app == nil {
-			return failed(fmt.Errorf("job %s is one of %s, which this program does not have", found.Job, found.App))
-		}
-		r.stream = c.json && !c.quiet && c.output == "" && found.Phase != "ended"
-		return r.run(cmd.Context(), work{
-			check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,
-			do: func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
-				jo := &hydra.JobOptions{Options: *o, Events: r.events(s)}
-				if found.Phase == "ended" {
-					jo.Events = nil // it is history
-				}
-				if r.stream {
-					defer r.streamEvents(ctx, s, found.Job, jo)()
-				}
-				job, err := s.Job(ctx, app, found.Job, jo)
-				if err != nil {
-					return nil, err
-				}
-				return r.wait(ctx, s, job)
-			},
-		}, from)
-	}
-	return cmd
 }
 
 // app is the application of a name, nil if there is none.

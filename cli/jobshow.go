@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -325,79 +323,4 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
-
-// eventJSON is a line of what happens to a job.
-type eventJSON struct {
-	Schema string     `json:"schema"`
-	At     time.Time  `json:"at"`
-	Job    string     `json:"job"`
-	Kind   string     `json:"kind"`
-	Text   string     `json:"text,omitempty"`
-	Phase  string     `json:"phase,omitempty"`
-	Was    string     `json:"was,omitempty"`
-	Client string     `json:"client,omitempty"`
-	Now    *jobJSON   `json:"now,omitempty"` // of progress
-	Peers  []peerJSON `json:"peers,omitempty"`
-}
-
-// writeEvent writes a line.
-func writeEvent(w io.Writer, e eventJSON) {
-	e.Schema, e.At = "hydra.event/1", e.At.UTC()
-	line, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // numbers and strings
-	}
-	_, _ = w.Write(append(line, '\n')) // that it can not be shown is told with the result
-}
-
-// streamEvents prints what happens to a job, and how it does, until the function
-// that it returns is called.
-func (c *call) streamEvents(ctx context.Context, s *hydra.Server, job string, o *hydra.JobOptions) (stop func()) {
-	var mu sync.Mutex
-	say := func(e eventJSON) {
-		mu.Lock()
-		defer mu.Unlock()
-		e.Job = job
-		writeEvent(c.stdout, e)
-	}
-	o.Events = func(e hydra.JobEvent) {
-		say(eventJSON{At: e.At, Kind: e.Kind, Text: e.Text, Phase: e.Phase, Was: e.Was, Client: e.Client})
-	}
-	interval := c.interval
-	if interval == 0 {
-		interval = time.Second
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			askCtx, cancel := context.WithTimeout(ctx, answerTime)
-			j, err := s.Status(askCtx, job)
-			if err == nil {
-				var peers []hydra.Peer
-				peers, err = s.Peers(askCtx, job)
-				now := jobOf(&j)
-				e := eventJSON{At: time.Now(), Kind: "progress", Now: &now}
-				for i := range peers {
-					e.Peers = append(e.Peers, peerOf(&peers[i]))
-				}
-				if err == nil {
-					say(e)
-				}
-			}
-			cancel()
-		}
-	})
-	return func() {
-		cancel()
-		wg.Wait()
-	}
 }
