@@ -64,7 +64,9 @@ func (p *pacer) run(ctx context.Context) {
 		if u.Timed > 0 {
 			now.Latency = u.Took / time.Duration(u.Timed)
 		}
-		now.Limit = p.governor.Step(pace.Sample{Elapsed: u.Elapsed, Ops: now.Ops, Latency: now.Latency, Held: u.Held > 0})
+		// What the limit that was asked for holds back is not the governor's doing.
+		own := p.limit <= 0 || p.governor.Limit() <= p.limit
+		now.Limit = p.governor.Step(pace.Sample{Elapsed: u.Elapsed, Ops: now.Ops, Latency: now.Latency, Held: u.Held > 0 && own})
 		if p.limit > 0 && (now.Limit == 0 || p.limit < now.Limit) {
 			now.Limit = p.limit
 		}

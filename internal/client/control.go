@@ -99,13 +99,13 @@ func (s *session) setRate(share pace.Grant) {
 // leastRate stands for no calls at all, which there is no rate for.
 const leastRate = 1e-3
 
-// used is what the session asked of the file system, a while ago at most.
+// used is what the session asked of the file system until a while ago at most.
 func (s *session) used() wire.Usage {
 	w := &s.owned
 	if time.Since(w.usedAt) >= beatEvery {
 		u := s.throttle.Sample()
 		w.usedAt = time.Now()
-		w.usage = wire.Usage{N: w.usage.N + 1, Ops: u.Ops, Timed: u.Timed, Took: u.Took, Held: u.Held, Elapsed: u.Elapsed}
+		w.usage.Add(&wire.Usage{N: 1, Ops: u.Ops, Timed: u.Timed, Took: u.Took, Held: u.Held, Elapsed: u.Elapsed})
 	}
 	return w.usage
 }

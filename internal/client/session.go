@@ -146,7 +146,7 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	s.want()
 	s.follows()
 	s.setRate(pace.Grant{Rate: wire.NoLimit})
-	if spec.LimitOps > 0 {
+	if spec.LimitOps > 0 || spec.Latency > 0 {
 		s.setRate(pace.Grant{Rate: wire.FirstRate})
 	}
 	s.throttle.Measure(spec.Latency > 0)

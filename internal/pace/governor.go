@@ -84,6 +84,14 @@ func (g *Governor) SetTarget(d time.Duration) {
 	*g = Governor{target: target, limit: limit, gain: firstGain}
 }
 
+// Resume lets a Governor that knows no limit go on from the one that another had;
+// 0 is none.
+func (g *Governor) Resume(limit float64) {
+	if g.target > 0 && g.limit == 0 && limit > 0 {
+		g.limit = max(limit, Floor)
+	}
+}
+
 // Step takes what was measured and returns how many operations per second all
 // clients together may make; 0 is no limit.
 func (g *Governor) Step(s Sample) float64 {

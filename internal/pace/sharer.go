@@ -62,6 +62,17 @@ func (s *Sharer) Report(id string, r Report) {
 // Leave forgets a session. The caller knows that it asks the file system no more.
 func (s *Sharer) Leave(id string) { delete(s.sessions, id) }
 
+// Forget forgets all sessions: there is no rate to divide any more. Numbers of
+// grants go on.
+func (s *Sharer) Forget() { s.sessions = nil }
+
+// Next is the number of a grant that somebody else makes, which holds after all that
+// were made until now and the one that a session goes by.
+func (s *Sharer) Next(inUse Grant) uint64 {
+	s.number = max(s.number, inUse.Number) + 1
+	return s.number
+}
+
 // Divide divides total among the sessions, and returns what to tell each.
 func (s *Sharer) Divide(total float64) map[string]Grant {
 	ids := slices.Sorted(maps.Keys(s.sessions))

@@ -74,10 +74,7 @@ type peer struct {
 	open   bool      // it was given something since it was heard
 	told   told
 
-	usage uint64     // N of the last that was heard
-	ops   float64    // calls per second that it made
-	held  bool       // its limit held it back
-	share pace.Grant // of the job's rate; 0: nothing was decided yet
+	paced
 }
 
 // told is what a session was told last.

@@ -24,26 +24,40 @@ type pacing struct {
 	sharer    pace.Sharer
 	shares    map[string]pace.Grant // as it divided last
 	notBefore time.Time             // until then sessions may go by what another server told
+	takesOver bool                  // the job was in the hands of another server
+}
+
+// paced is what is known of one session.
+type paced struct {
+	usage wire.Usage // as it was heard last
+	ops   float64    // calls per second that it made
+	held  bool       // its limit held it back
+	share pace.Grant // of the job's rate; 0: nothing was decided yet
 }
 
 // takeoverTime is how long a server that takes a job over lets its sessions tell by
 // what rates they go, and what the server before it told arrive.
 const takeoverTime = 2 * time.Second
 
-// used takes in what a session did since it told that last.
+// takeOver is called when the job is read for the first time, if there are sessions.
+func (t *pacing) takeOver() {
+	t.takesOver, t.notBefore = true, time.Now().Add(takeoverTime)
+}
+
+// used takes in what a session did until now.
 func (j *job) used(p *peer, u wire.Usage) {
-	if u.N == p.usage {
+	if u.N <= p.usage.N {
 		return
 	}
-	p.usage = u.N
-	s := &j.pacing.sum
-	s.Ops += u.Ops
-	s.Timed += u.Timed
-	s.Took += u.Took
-	s.Held += u.Held
-	p.ops, p.held = 0, u.Held > 0
-	if u.Elapsed > 0 {
-		p.ops = float64(u.Ops) / u.Elapsed.Seconds()
+	was := p.usage
+	if p.usage = u; was.N == 0 {
+		return // another server may have counted it
+	}
+	now := u.Since(&was)
+	j.pacing.sum.Add(&now)
+	p.ops, p.held = 0, now.Held > 0
+	if now.Elapsed > 0 {
+		p.ops = float64(now.Ops) / now.Elapsed.Seconds()
 	}
 }
 
@@ -55,9 +69,16 @@ func (j *job) pace() {
 		return
 	}
 	t.at = now
+	if now.Before(t.notBefore) {
+		return
+	}
 	t.governor.SetTarget(spec.Latency)
+	if t.takesOver {
+		t.takesOver = false
+		t.governor.Resume(j.inUse())
+	}
 	if elapsed := now.Sub(t.since); elapsed >= 2*paceEvery { // two beats of each client
-		t.step(elapsed)
+		t.step(elapsed, spec.LimitOps)
 		t.since, t.sum = now, wire.Usage{}
 	}
 	limit := t.governor.Limit()
@@ -70,37 +91,54 @@ func (j *job) pace() {
 	j.share(limit)
 }
 
-// step lets the governor see what was measured.
-func (t *pacing) step(elapsed time.Duration) {
+// inUse is the sum of the rates that sessions go by, of another server; 0 if there
+// is one without a limit, or none.
+func (j *job) inUse() (sum float64) {
+	for _, p := range j.peers {
+		switch {
+		case p.Session == "" || p.Share.Number == 0:
+		case p.Share.Rate == wire.NoLimit:
+			return 0
+		default:
+			sum += p.Share.Rate
+		}
+	}
+	return sum
+}
+
+// step lets the governor see what was measured. What the limit that was asked for
+// holds back is not its doing.
+func (t *pacing) step(elapsed time.Duration, limitOps float64) {
 	s := &t.sum
 	t.latency, t.ops = 0, float64(s.Ops)/elapsed.Seconds()
 	if s.Timed > 0 {
 		t.latency = s.Took / time.Duration(s.Timed)
 	}
-	t.governor.Step(pace.Sample{Elapsed: elapsed, Ops: t.ops, Latency: t.latency, Held: s.Held > 0})
+	own := limitOps <= 0 || t.governor.Limit() <= limitOps
+	t.governor.Step(pace.Sample{Elapsed: elapsed, Ops: t.ops, Latency: t.latency, Held: s.Held > 0 && own})
 }
 
 // share divides a rate among the sessions; 0 is no limit.
 func (j *job) share(limit float64) {
 	t := &j.pacing
 	if limit == 0 {
-		t.sharer = pace.Sharer{}
+		t.sharer.Forget()
+		t.shares = nil
 		for _, p := range j.peers {
-			if p.Session != "" && p.share.Rate != wire.NoLimit {
-				p.share = pace.Grant{Rate: wire.NoLimit, Number: p.Share.Number + 1}
+			// Most jobs never have a limit, and nobody is told anything.
+			free := p.share.Rate == wire.NoLimit || p.share.Number == 0 && p.Share.Rate == wire.NoLimit
+			if p.Session != "" && !free {
+				p.share = pace.Grant{Rate: wire.NoLimit, Number: t.sharer.Next(p.Share)}
 			}
 		}
 		return
 	}
-	if time.Now().Before(t.notBefore) {
-		return
-	}
 	known := map[string]bool{}
 	for id, p := range j.peers {
-		if p.Session == "" {
-			continue
-		}
 		known[string(id)] = true
+		if p.Session == "" {
+			continue // it goes by what it was told
+		}
 		in := p.Share
 		if in.Rate == wire.NoLimit {
 			in.Rate = p.ops

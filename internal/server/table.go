@@ -39,15 +39,21 @@ func (j *job) load(ctx context.Context) error {
 		records = append(records, r)
 		revs[r.Session] = v.Rev
 	}
+	begun := !j.loaded.IsZero()
 	j.ledger, j.rev, j.stale, j.loaded = ledger.NewJob(state, records), v.Rev, false, time.Now()
-	clear(j.peers)
+	known := j.peers
+	j.peers = map[ledger.SessionID]*peer{}
 	for _, r := range j.ledger.Records() {
 		if r.End == ledger.Live {
-			j.peers[r.Session] = &peer{client: r.Client, rev: revs[r.Session], heard: time.Now()}
+			p := &peer{client: r.Client, rev: revs[r.Session], heard: time.Now()}
+			if was := known[r.Session]; was != nil {
+				p.paced = was.paced
+			}
+			j.peers[r.Session] = p
 		}
 	}
-	if len(j.peers) > 0 {
-		j.pacing.notBefore = time.Now().Add(takeoverTime)
+	if !begun && len(j.peers) > 0 {
+		j.pacing.takeOver()
 	}
 	j.records = true
 	// What commands changed was not written. Who has given up may have done

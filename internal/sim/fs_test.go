@@ -20,12 +20,25 @@ type view struct {
 	released  <-chan struct{}  // at the end of the world
 	opened    func(dir string) // may be nil
 	delay     time.Duration    // of opening a directory
+	call      func(op string)  // may be nil: of each call, which takes as long
+}
+
+// calls is for the beginning of a call.
+func (v *view) calls(op string) {
+	if v.call != nil {
+		v.call(op)
+	}
 }
 
 func fail(op, path string, err error) error { return &fs.PathError{Op: op, Path: path, Err: err} }
 
 // Lstat implements fs.ReadLinkFS.
 func (v *view) Lstat(path string) (fs.FileInfo, error) {
+	v.calls("lstat")
+	return v.lstat(path)
+}
+
+func (v *view) lstat(path string) (fs.FileInfo, error) {
 	if path == "." {
 		return info{name: ".", dir: true, ino: 1}, nil
 	}
@@ -50,7 +63,8 @@ func (v *view) Stat(path string) (fs.FileInfo, error) { return v.Lstat(path) }
 
 // Open implements fs.FS.
 func (v *view) Open(path string) (fs.File, error) {
-	fi, err := v.Lstat(path)
+	v.calls("open")
+	fi, err := v.lstat(path)
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +93,17 @@ type file struct {
 	at   int
 }
 
-func (f *file) Stat() (fs.FileInfo, error) { return f.i, nil }
-func (f *file) Read([]byte) (int, error)   { return 0, io.EOF }
-func (f *file) Close() error               { return nil }
+func (f *file) Stat() (fs.FileInfo, error) {
+	f.v.calls("fstat")
+	return f.i, nil
+}
+
+func (f *file) Read([]byte) (int, error) { return 0, io.EOF }
+func (f *file) Close() error             { return nil }
 
 // ReadDir implements fs.ReadDirFile: the order is another one at each client.
 func (f *file) ReadDir(most int) ([]fs.DirEntry, error) {
+	f.v.calls("readdir")
 	if f.path == "." {
 		return nil, io.EOF
 	}

@@ -161,9 +161,10 @@ type Pulse struct {
 	Totals   walk.Totals // now, for progress
 }
 
-// Usage is what a session asked of the file system since it told that last.
+// Usage is what a session asked of the file system since it began: a beat that gets
+// lost takes nothing away.
 type Usage struct {
-	N       uint64 // counts them: it comes with several beats
+	N       uint64 // counts how often it was measured: it comes with several beats
 	Ops     int64
 	Timed   int64 // calls for attributes and listings whose time was taken
 	Took    time.Duration
@@ -171,10 +172,20 @@ type Usage struct {
 	Elapsed time.Duration
 }
 
+// Since is what was done since was, which is an earlier one.
+func (u *Usage) Since(was *Usage) Usage {
+	return Usage{u.N - was.N, u.Ops - was.Ops, u.Timed - was.Timed, u.Took - was.Took, u.Held - was.Held, u.Elapsed - was.Elapsed}
+}
+
+// Add adds what was done meanwhile, or by somebody else.
+func (u *Usage) Add(v *Usage) {
+	*u = Usage{u.N + v.N, u.Ops + v.Ops, u.Timed + v.Timed, u.Took + v.Took, u.Held + v.Held, u.Elapsed + v.Elapsed}
+}
+
 // NoLimit, as a rate, says that there is none.
 const NoLimit = -1
 
-// FirstRate is what a session of a job with a limit begins with, in calls to the
+// FirstRate is what a session of a job with a limit or a target begins with, in calls to the
 // file system per second, until it is told what its share is.
 const FirstRate = 1
 
