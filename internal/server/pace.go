@@ -78,7 +78,7 @@ func (j *job) pace() {
 		t.governor.Resume(j.inUse())
 	}
 	if elapsed := now.Sub(t.since); elapsed >= 2*paceEvery { // two beats of each client
-		t.step(elapsed, spec.LimitOps)
+		t.step(elapsed, j.opsNow(), spec.LimitOps)
 		t.since, t.sum = now, wire.Usage{}
 	}
 	limit := t.governor.Limit()
@@ -106,11 +106,20 @@ func (j *job) inUse() (sum float64) {
 	return sum
 }
 
+// opsNow is how many calls per second all sessions make. That is not the sum of what
+// came in a while: of one there may have come one beat more, or less.
+func (j *job) opsNow() (sum float64) {
+	for _, p := range j.peers {
+		sum += p.ops
+	}
+	return sum
+}
+
 // step lets the governor see what was measured. What the limit that was asked for
 // holds back is not its doing.
-func (t *pacing) step(elapsed time.Duration, limitOps float64) {
+func (t *pacing) step(elapsed time.Duration, ops, limitOps float64) {
 	s := &t.sum
-	t.latency, t.ops = 0, float64(s.Ops)/elapsed.Seconds()
+	t.latency, t.ops = 0, ops
 	if s.Timed > 0 {
 		t.latency = s.Took / time.Duration(s.Timed)
 	}

@@ -141,40 +141,54 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 						return fmt.Errorf("%s: in 5 s %.3f of what is allowed were made", name, most)
 					case rate < least:
 						return fmt.Errorf("%s: only %.3f of what is allowed were made", name, rate)
-					case least >= 0.95 && (st.Limit != tt.limit || st.OpsNow < 0.9*tt.limit || st.OpsNow > 1.05*tt.limit):
+					case least >= 0.95 && tt.loss == 0 && (st.Limit != tt.limit || st.OpsNow < 0.9*tt.limit || st.OpsNow > 1.05*tt.limit):
 						return fmt.Errorf("%s: the status tells of %.0f calls/s of %.0f", name, st.OpsNow, st.Limit)
 					}
 					return nil
 				}
 				w.sleep(first)
-				if err := part("five", 10*time.Second, 0.95); err != nil {
+				if tt.limit < 100 {
+					// So few that what is looked at to be given away, all at once, is many calls,
+					// which are paid for later: the limit holds over some time.
+					from := m.at()
+					w.sleep(time.Minute)
+					if rate := m.rate(from, m.at()) / tt.limit; rate > 1.05 || rate < 0.9 {
+						return fmt.Errorf("in a minute %.3f of what is allowed were made", rate)
+					}
+					return nil
+				}
+				enough := 0.95
+				if tt.loss > 0 {
+					enough = 0.85 // who does not hear of its share waits for it to be told again
+				}
+				if err := part("five", 10*time.Second, enough); err != nil {
 					return err
 				}
 				late := w.work(9)
 				w.work(2)
-				if err := part("joined", 10*time.Second, 0.95); err != nil {
+				if err := part("joined", 10*time.Second, enough); err != nil {
 					return err
 				}
 				w.drain(late)
 				w.drain(w.clients[0])
-				if err := part("drained", 10*time.Second, 0.95); err != nil {
+				if err := part("drained", 10*time.Second, enough); err != nil {
 					return err
 				}
 				w.kill(w.clients[1])
-				if err := part("killed", 8*time.Second, 0.8); err != nil {
+				if err := part("killed", 8*time.Second, enough-0.15); err != nil {
 					return err
 				}
-				if err := part("after", 5*time.Second, 0.95); err != nil {
+				if err := part("after", 5*time.Second, enough); err != nil {
 					return err
 				}
 				// Clients go on by what they were told.
 				w.kill(w.servers[0])
 				w.sleep(3 * time.Second)
 				w.serve()
-				if err := part("restarted", 8*time.Second, 0.9); err != nil {
+				if err := part("restarted", 8*time.Second, enough-0.05); err != nil {
 					return err
 				}
-				if err := part("after", 5*time.Second, 0.95); err != nil {
+				if err := part("after", 5*time.Second, enough); err != nil {
 					return err
 				}
 				if err := w.limitOps(0); err != nil {
@@ -193,7 +207,7 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 }
 
 func TestALimitIsChangedWithinTwoSecondsAndPausingCountsNothing(t *testing.T) {
-	s := quiet(2, 30_000, 3, 8)
+	s := quiet(2, 300_000, 3, 8)
 	s.Effort = effort{Dir: time.Millisecond}
 	err := inBubble(t, s, nil, func(w *world) error {
 		m := w.meters()
@@ -202,7 +216,7 @@ func TestALimitIsChangedWithinTwoSecondsAndPausingCountsNothing(t *testing.T) {
 		}
 		w.sleep(first)
 		free := m.rate(m.at()-10, m.at())
-		for _, limit := range []float64{1000, 300, 900, 100, 0, 200, 0, 400} {
+		for _, limit := range []float64{1000, 300, 900, 100, 0, 200, 400} {
 			if err := w.limitOps(limit); err != nil {
 				return err
 			}
@@ -222,9 +236,6 @@ func TestALimitIsChangedWithinTwoSecondsAndPausingCountsNothing(t *testing.T) {
 				return fmt.Errorf("%.1f calls/s two seconds after the limit was set to %g; without it there were %.0f", rate, limit, free)
 			}
 			w.sleep(2 * time.Second)
-			if limit == 0 && st.Limit == 0 {
-				w.sleep(0)
-			}
 		}
 		if _, err := w.ask(wire.Ask{Kind: wire.AskPause, Job: job}, time.Minute); err != nil {
 			return err
@@ -299,7 +310,7 @@ func (s *storage) mean() time.Duration {
 
 func TestTheLatencyOfAllClientsIsHeldAtItsTarget(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		s := quiet(3, 60_000, 3, 8)
+		s := quiet(3, 120_000, 3, 8)
 		s.Effort = effort{}
 		err := inBubble(t, s, nil, func(w *world) error {
 			m := w.meters()
