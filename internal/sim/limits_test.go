@@ -16,7 +16,6 @@ type meter struct {
 	mu    sync.Mutex
 	slots []int
 	n     int
-	out   []time.Time // from, to, from, to ... where less is done for a reason
 }
 
 const slot = 100 * time.Millisecond
@@ -273,11 +272,10 @@ type storage struct {
 	base  time.Duration
 	width float64 // calls at a time that double it
 
-	mu     sync.Mutex
-	busy   int
-	timed  int
-	took   time.Duration
-	failed error
+	mu    sync.Mutex
+	busy  int
+	timed int
+	took  time.Duration
 }
 
 // call makes a call: clients share it, and wait outside the lock.
