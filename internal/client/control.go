@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -176,7 +177,13 @@ func (c *client) answer(p peek) {
 			}
 		}
 	}
-	_ = p.reply(ledger.Encode(a))
+	for {
+		err := p.reply(ledger.Encode(a))
+		if !errors.Is(err, bus.ErrTooLarge) || len(a.Workers) == 0 {
+			return
+		}
+		a.Workers = a.Workers[:len(a.Workers)/2]
+	}
 }
 
 // mostDir is how much is told of a path, in bytes.

@@ -72,10 +72,21 @@ func (c *Control) SetWorkers(id ClientID, n int) {
 // Note notes a change that was made.
 func (c *Control) Note(at time.Time, key, value string) {
 	c.Changed++
+	key, value = short(key), short(value)
 	c.Changes = append(slices.Clip(c.Changes), Change{at, key, value})
 	if extra := len(c.Changes) - mostChanges; extra > 0 {
 		c.Changes = c.Changes[extra:]
 	}
+}
+
+// mostNote is how much of a key or a value is kept, in bytes.
+const mostNote = 200
+
+func short(text string) string {
+	if len(text) > mostNote {
+		return text[:mostNote] + "..."
+	}
+	return text
 }
 
 // Paused is the phase that is shown while a job is paused. It is none of State.Phase:

@@ -101,6 +101,9 @@ type event struct {
 	ask    *asked
 }
 
+// toldChanges is how many of a job's changes are told with who works on it.
+const toldChanges = 10
+
 // asked is a command. It is answered when what it changed is written.
 type asked struct {
 	*wire.Ask
@@ -261,7 +264,12 @@ func (j *job) run(ctx context.Context) {
 			got := answered{status: j.status(), err: a.err}
 			if a.Kind == wire.AskPeers {
 				got.peers, got.more = j.peerPage(a.Client)
-				got.control = &j.ledger.Snapshot().Control
+				// Messages are small.
+				got.status.Events, got.status.Roots = nil, nil
+				control := j.ledger.Control
+				control.Settings = nil
+				control.Changes = control.Changes[max(0, len(control.Changes)-toldChanges):]
+				got.control = &control
 			}
 			a.answer <- got
 		}

@@ -121,8 +121,9 @@ func (s *server) drain(id ledger.ClientID) error {
 		return fmt.Errorf("there is no client %s", id)
 	}
 	c.drain = true
+	host := c.Host
 	s.mu.Unlock()
-	s.log.Info("client is drained", "client", id, "host", c.Host)
+	s.log.Info("client is drained", "client", id, "host", host)
 	s.order(id, wire.Order{Leave: true}) // again with its beats
 	return nil
 }
