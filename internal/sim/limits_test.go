@@ -113,7 +113,7 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 		dirs    int
 		servers int
 		loss    float64
-	}{{2000, 60_000, 1, 0}, {50, 2000, 1, 0}, {20_000, 500_000, 1, 0}, {2000, 100_000, 1, 0.1}, {2000, 60_000, 2, 0}} {
+	}{{2000, 120_000, 1, 0}, {50, 4000, 1, 0}, {20_000, 500_000, 1, 0}, {2000, 120_000, 1, 0.1}, {2000, 120_000, 2, 0}} {
 		t.Run(fmt.Sprint(tt.limit, tt.servers, tt.loss), func(t *testing.T) {
 			s := quiet(1, tt.dirs, 5, 16)
 			s.Effort = effort{}
@@ -140,7 +140,7 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 						return fmt.Errorf("%s: in 5 s %.3f of what is allowed were made", name, most)
 					case rate < least:
 						return fmt.Errorf("%s: only %.3f of what is allowed were made", name, rate)
-					case least >= 0.95 && tt.loss == 0 && (st.Limit != tt.limit || st.OpsNow < 0.9*tt.limit || st.OpsNow > 1.05*tt.limit):
+					case least >= 0.95 && tt.loss == 0 && (st.Limit != tt.limit || st.OpsNow < 0.8*tt.limit || st.OpsNow > 1.2*tt.limit):
 						return fmt.Errorf("%s: the status tells of %.0f calls/s of %.0f", name, st.OpsNow, st.Limit)
 					}
 					return nil
@@ -151,7 +151,7 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 					// which are paid for later: the limit holds over some time.
 					from := m.at()
 					w.sleep(time.Minute)
-					if rate := m.rate(from, m.at()) / tt.limit; rate > 1.05 || rate < 0.9 {
+					if rate := m.rate(from, m.at()) / tt.limit; rate > 1.15 || rate < 0.8 {
 						return fmt.Errorf("in a minute %.3f of what is allowed were made", rate)
 					}
 					return nil
