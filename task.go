@@ -208,7 +208,10 @@ func (t *task[C, S]) begin(ctx context.Context) error {
 		if t.app.Client == nil {
 			return nil
 		}
-		return t.app.Client(ctx, &Client[C, S]{ID: string(t.seat.id), Host: t.seat.host, Log: t.log, Settings: t.settings, p: p})
+		t.mu.Lock()
+		settings := t.settings
+		t.mu.Unlock()
+		return t.app.Client(ctx, &Client[C, S]{ID: string(t.seat.id), Host: t.seat.host, Log: t.log, Settings: settings, p: p})
 	})
 }
 

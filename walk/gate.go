@@ -141,10 +141,11 @@ func (w *worker) gate(ctx context.Context, atHand func() task) bool {
 		case w.isCalled():
 			w.between()
 			continue
-		case !w.isHeld():
+		}
+		paused := w.isPaused() // once: it may end at any moment
+		if !paused && !w.due {
 			return true
 		}
-		paused := w.isPaused()
 		var wait time.Duration
 		var changed <-chan struct{}
 		if !paused {
