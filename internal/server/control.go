@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"time"
 
@@ -145,6 +146,9 @@ func (j *job) set(s *wire.Set) error {
 	if err := j.changeable(); err != nil {
 		return err
 	}
+	if err := valid(s); err != nil {
+		return err
+	}
 	c := &j.ledger.Control
 	changed := false
 	levels := c.Levels
@@ -198,6 +202,26 @@ func (j *job) set(s *wire.Set) error {
 	j.control()
 	for _, kv := range s.Said {
 		j.note(kv[0], kv[1])
+	}
+	return nil
+}
+
+// mostSaid is how many changes are noted of one command.
+const mostSaid = 100
+
+// valid tells what can not be meant: commands check it too, but anybody may ask.
+func valid(s *wire.Set) error {
+	switch {
+	case s.Priority < 0:
+		return fmt.Errorf("%d is no priority", s.Priority)
+	case s.MaxErrors != nil && *s.MaxErrors < 0:
+		return fmt.Errorf("%d is no number of errors", *s.MaxErrors)
+	case s.LimitOps != nil && !(*s.LimitOps >= 0 && *s.LimitOps <= math.MaxFloat64):
+		return fmt.Errorf("%g is no number of calls per second", *s.LimitOps)
+	case s.Latency != nil && *s.Latency < 0:
+		return fmt.Errorf("%v is no time", *s.Latency)
+	case len(s.Said) > mostSaid:
+		return fmt.Errorf("%d settings are too many at once", len(s.Said))
 	}
 	return nil
 }

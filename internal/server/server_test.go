@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +165,30 @@ func TestASessionThatBeganWhenTheJobHadEndedBelongsToItsNextRun(t *testing.T) {
 		w.ask(wire.Ask{Kind: wire.AskResume, Job: "j"})
 		if state, _ := w.state(); state.Resumed != 1 || state.Members["s"].Run != 1 {
 			t.Errorf("resumed %d times, the session is %+v", state.Resumed, state.Members["s"])
+		}
+	})
+}
+
+func TestSettingsThatNobodyCanMeanAreRefused(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		for name, set := range map[string]*wire.Set{
+			"priority":   {Priority: -1},
+			"max errors": {MaxErrors: new(int64(-1))},
+			"no number":  {LimitOps: new(math.NaN())},
+			"negative":   {LimitOps: new(-0.5)},
+			"infinite":   {LimitOps: new(math.Inf(1))},
+			"latency":    {Latency: new(-time.Second)},
+			"too many":   {Priority: 5, Said: make([][2]string, 101)},
+		} {
+			if got := w.ask(wire.Ask{Kind: wire.AskSet, Job: "j", Set: set}); got.Err == "" {
+				t.Errorf("%s: it was taken", name)
+			}
+		}
+		if got := w.ask(wire.Ask{Kind: wire.AskSet, Job: "j", Set: &wire.Set{Priority: 5, LimitOps: new(0.5)}}); got.Err != "" {
+			t.Errorf("good ones: %s", got.Err)
+		}
+		if state, _ := w.state(); state.Control.Rev != 1 || state.Control.Priority != 5 {
+			t.Errorf("the control is %+v", state.Control)
 		}
 	})
 }
