@@ -56,13 +56,13 @@ func (j *job) cancelled() error {
 // pause lets all workers rest, or go on.
 func (j *job) pause(on bool) error {
 	l := j.ledger
+	if l.Control.Paused == on {
+		return nil
+	}
 	if err := j.changeable(); err != nil {
 		return err
 	}
-	switch {
-	case l.Control.Paused == on:
-		return nil
-	case on && l.Phase == ledger.Finishing:
+	if on && l.Phase == ledger.Finishing {
 		return fmt.Errorf("the walk of job %s has ended, and its application's %s can not be paused", j.spec.Job, j.step())
 	}
 	was := l.Shown()
@@ -110,18 +110,18 @@ func (j *job) note(key, value string) {
 
 // setWorkers sets how many workers a client may have, or all.
 func (j *job) setWorkers(id ledger.ClientID, n int) error {
-	if err := j.changeable(); err != nil {
-		return err
-	}
 	if n < ledger.Adapt || n > walk.MostWorkers {
 		return fmt.Errorf("%d is no number of workers", n)
 	}
-	c := &j.ledger.Control
-	before := c.Workers
-	c.SetWorkers(id, n)
-	if maps.Equal(before, c.Workers) {
+	after := j.ledger.Control
+	after.SetWorkers(id, n)
+	if maps.Equal(j.ledger.Control.Workers, after.Workers) {
 		return nil
 	}
+	if err := j.changeable(); err != nil {
+		return err
+	}
+	j.ledger.Control = after
 	j.control()
 	key := "workers"
 	if id != "" {
@@ -143,14 +143,11 @@ func (j *job) set(s *wire.Set) error {
 	if s == nil {
 		return errors.New("no setting was given")
 	}
-	if err := j.changeable(); err != nil {
-		return err
-	}
 	if err := valid(s); err != nil {
 		return err
 	}
-	c := &j.ledger.Control
-	changed := false
+	after := j.ledger.Control
+	c, changed := &after, false
 	levels := c.Levels
 	if len(s.Levels) > 0 { // first what can be wrong: all is set or nothing
 		levels = maps.Clone(c.Levels)
@@ -188,7 +185,6 @@ func (j *job) set(s *wire.Set) error {
 	}
 	if n := s.MaxErrors; n != nil && *n != j.spec.With(c).MaxErrors {
 		c.MaxErrors, changed = n, true
-		j.records = true // there may be as many already
 	}
 	if n := s.LimitOps; n != nil && *n != j.spec.With(c).LimitOps {
 		c.LimitOps, changed = n, true
@@ -197,8 +193,13 @@ func (j *job) set(s *wire.Set) error {
 		c.Latency, changed = d, true
 	}
 	if !changed {
-		return nil
+		return nil // a job may have ended meanwhile
 	}
+	if err := j.changeable(); err != nil {
+		return err
+	}
+	j.ledger.Control = after
+	j.records = true // there may be as many errors already as end the job now
 	j.control()
 	for _, kv := range s.Said {
 		j.note(kv[0], kv[1])

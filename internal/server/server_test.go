@@ -192,3 +192,39 @@ func TestSettingsThatNobodyCanMeanAreRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestAChangeThatWasMadeIsNoErrorWhenItsAnswerGotLostAndTheJobHasEnded(t *testing.T) {
+	withJob(t, func(w *waiting) {
+		changes := []wire.Ask{
+			{Kind: wire.AskSet, Job: "j", Set: &wire.Set{LimitOps: new(5.0), Levels: map[string]string{"walk": "debug"}}},
+			{Kind: wire.AskWorkers, Job: "j", Client: "c", Workers: 3},
+			{Kind: wire.AskPause, Job: "j"},
+		}
+		for _, a := range changes {
+			if got := w.ask(a); got.Err != "" {
+				t.Errorf("%s: %s", a.Kind, got.Err)
+			}
+		}
+		w.ask(wire.Ask{Kind: wire.AskCancel, Job: "j"})
+		before, _ := w.state()
+		if before.Phase != ledger.Ended {
+			t.Fatalf("the state is %s", before.Phase)
+		}
+		for _, a := range changes {
+			if got := w.ask(a); got.Err != "" {
+				t.Errorf("%s again: %s", a.Kind, got.Err)
+			}
+		}
+		for _, a := range []wire.Ask{
+			{Kind: wire.AskSet, Job: "j", Set: &wire.Set{LimitOps: new(6.0)}},
+			{Kind: wire.AskWorkers, Job: "j", Workers: 4},
+		} {
+			if got := w.ask(a); got.Err == "" {
+				t.Errorf("%s: a job that has ended was changed", a.Kind)
+			}
+		}
+		if after, _ := w.state(); after.Control.Rev != before.Control.Rev || *after.Control.LimitOps != 5 || len(after.Control.Workers) != 1 {
+			t.Errorf("the control is %+v, and was %+v", after.Control, before.Control)
+		}
+	})
+}
