@@ -63,7 +63,7 @@ func (b *Base) in(path string, f func(rawdir.Dir, rawdir.Name) error) error {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		dir, name = path[:i], path[i+1:]
 	}
-	if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
+	if strings.HasPrefix(path, "/") || name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
 		return fs.ErrInvalid
 	}
 	b.mu.Lock()
