@@ -45,6 +45,12 @@ type App[C, S any] struct {
 	// in one result. nil allows what Prepare does.
 	Change func(before, after C) error
 
+	// Confirm tells what a user is asked before the paths, which are absolute, are
+	// walked with the settings, as Prepare has completed them: "" if nothing. It is
+	// called where the command is; its error is a usage error, and nothing is walked.
+	// A job that goes on is not asked about again.
+	Confirm func(settings C, paths []string) (question string, err error)
+
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
@@ -173,6 +179,7 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
+	Confirms                            bool // it may ask before it does something
 }
 
 // ReportInfo describes a kind of report: see [Report].
@@ -194,6 +201,9 @@ type Runner interface {
 	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
 	// Settings are those that a job would keep, as JSON.
 	Settings() ([]byte, error)
+	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
+	// An error is one of a wrong call.
+	Confirm(paths []string) (question string, err error)
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -201,7 +211,7 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Confirms: a.Confirm != nil}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}
@@ -244,6 +254,23 @@ func (r *runner[C, S]) Job(ctx context.Context, s *Server, id string, o *JobOpti
 }
 
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
+
+func (r *runner[C, S]) Confirm(paths []string) (string, error) {
+	if r.app.Confirm == nil {
+		return "", nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return "", err
+		}
+	}
+	paths, err := absolute(paths)
+	if err != nil {
+		return "", err
+	}
+	return r.app.Confirm(settings, paths)
+}
 
 func (r *runner[C, S]) CheckReports(names []string) error {
 	for _, name := range names {

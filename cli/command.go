@@ -37,6 +37,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	cmd.SetUsageFunc(appUsage)
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
+	if info.Confirms {
+		c.defineYes(cmd.Flags())
+	}
 	c.complete(cmd)
 	must(cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if c.local = c.server == ""; !c.local {
@@ -82,6 +85,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 				return fmt.Errorf("no path in %s", strings.Join(c.pathFiles, ", "))
 			}
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
+		}
+		if err := r.confirm(runner, paths); err != nil {
+			return err
 		}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
 		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
