@@ -77,6 +77,11 @@ type State struct {
 	Outs    []Bag // the coordinator's own
 	NextOut uint64
 	Left    map[string]bool // shared directories that a bag was made for to leave them
+	Tailed  bool            // a bag was made for the tail
+
+	// Granted is how much of a budget for the whole job each session may use. Nobody
+	// gives back what it does not use.
+	Granted map[SessionID]int64
 
 	Lost     int // sessions that were fenced
 	Unnamed  int // of those, how many had named nothing
@@ -112,6 +117,7 @@ type Job struct {
 	careful map[Ref]bool
 	free    map[Ref]*Bag       // neither moving nor settled
 	parts   map[string]int     // shared directories: pieces that are held or in bags that are not settled
+	unknown map[SessionID]bool // whose acts are to be settled before its other bags are dealt
 	undone  map[string]bool    // shared directories without pieces that nobody was told to leave yet
 	behind  map[SessionID]bool // whose record, as the state knows it, was not applied yet
 	holding int                // sessions whose record holds something
@@ -132,6 +138,7 @@ func NewJob(s *State, records []*Record) *Job {
 		free:    map[Ref]*Bag{},
 		parts:   map[string]int{},
 		undone:  map[string]bool{},
+		unknown: map[SessionID]bool{},
 		behind:  map[SessionID]bool{},
 	}
 	for id, m := range s.Members {
@@ -174,6 +181,7 @@ func (j *Job) Snapshot() *State {
 	j.asked = j.changes
 	s := *j.State
 	s.Refused, s.Members, s.Left = maps.Clone(s.Refused), maps.Clone(s.Members), maps.Clone(s.Left)
+	s.Granted = maps.Clone(s.Granted)
 	s.Suspects, s.Hooks.Joined = slices.Clone(s.Suspects), maps.Clone(s.Hooks.Joined)
 	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
 	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
@@ -265,6 +273,9 @@ func (j *Job) arrive(r *Record, known bool) {
 				continue
 			}
 			j.settled[m.Ref] = true
+			if b := j.bag(m.Ref); b != nil && b.Settle != "" {
+				delete(j.unknown, m.From)
+			}
 			if b := j.bag(m.Ref); b != nil && (known || m.From != r.Session) {
 				j.count(b.Items, -1)
 			}
@@ -296,7 +307,7 @@ func (j *Job) replace(old, r *Record) {
 	there := map[uint64]bool{}
 	if old != nil {
 		j.count(old.Held, -1)
-		if len(old.Held) > 0 {
+		if old.holds() {
 			j.holding--
 		}
 		for i := range old.Outs {
@@ -332,7 +343,7 @@ func (j *Job) replace(old, r *Record) {
 		}
 	}
 	j.count(r.Held, 1)
-	if len(r.Held) > 0 {
+	if r.holds() {
 		j.holding++
 	}
 	// A directory can have been shared and done between two records.
@@ -350,6 +361,9 @@ func (j *Job) addBag(from SessionID, b *Bag) {
 		return
 	}
 	j.count(b.Items, 1)
+	if b.Settle != "" {
+		j.unknown[from] = true
+	}
 	if !j.moving[ref] {
 		j.free[ref] = b
 	}
@@ -445,8 +459,31 @@ func (j *Job) Free() []Ref {
 	if len(j.behind) > 0 {
 		return nil
 	}
-	return slices.SortedFunc(maps.Keys(j.free), Ref.compare)
+	refs := slices.SortedFunc(maps.Keys(j.free), Ref.compare)
+	return slices.DeleteFunc(refs, func(ref Ref) bool { return j.unknown[ref.From] && j.free[ref].Settle == "" })
 }
+
+// AddTail makes a bag of what comes after all else.
+func (j *Job) AddTail() {
+	b := Bag{K: j.State.NextOut, Tail: true}
+	j.State.NextOut++
+	j.State.Tailed = true
+	j.State.Outs = append(slices.Clone(j.State.Outs), b)
+	j.addBag("", &j.State.Outs[len(j.State.Outs)-1])
+	j.changes++
+}
+
+// Grant gives a session so much more of a budget.
+func (j *Job) Grant(to SessionID, n int64) {
+	if j.State.Granted == nil {
+		j.State.Granted = map[SessionID]int64{}
+	}
+	j.State.Granted[to] += n
+	j.changes++
+}
+
+// holds tells whether a session answers for any work with its record.
+func (r *Record) holds() bool { return len(r.Held) > 0 || r.Tail }
 
 // IsCareful says that a free bag is to be worked on carefully, which is for a
 // session that has nothing else.

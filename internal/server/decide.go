@@ -37,6 +37,7 @@ func (j *job) decide(ctx context.Context) {
 		if l.Phase == ledger.Running {
 			j.recruit()
 			j.pace()
+			j.grant()
 			if !l.Control.Paused {
 				j.deal()
 			}
@@ -74,9 +75,20 @@ func (j *job) bury(ctx context.Context) {
 			lost = append(lost, id)
 		}
 	}
+	for id := range j.barred {
+		if j.peers[id] == nil {
+			delete(j.barred, id)
+		} else if !slices.Contains(lost, id) {
+			lost = append(lost, id) // it can do nothing more
+		}
+	}
 	slices.Sort(lost)
 	for _, id := range lost {
-		if err := j.fence(ctx, id); err != nil {
+		late, err := j.bar(ctx, id)
+		if err == nil && late {
+			err = j.fence(ctx, id)
+		}
+		if err != nil {
 			j.buried = time.Now()
 			j.log.Warn("a lost session can not be fenced yet", "session", id, "err", err)
 			return
@@ -368,6 +380,10 @@ func (j *job) judge() {
 		return
 	}
 	switch {
+	case l.Done() && j.spec.Tail && !l.Tailed && !l.NoRoot():
+		l.AddTail()
+		j.event("info", "the walk is done: one client does what comes after it")
+		return
 	case l.Done() && j.spec.NeedsServer && !l.Hooks.Finished && !l.NoRoot():
 		j.enter(ledger.Finishing)
 		j.event("info", "the walk is done: the application goes on")

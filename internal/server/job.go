@@ -55,6 +55,7 @@ type job struct {
 	announced ledger.Phase // as State.Shown; "": nothing yet
 	lost      bool         // the table is gone
 	buried    time.Time    // when a session could not be fenced
+	barred    map[ledger.SessionID]time.Time
 
 	shown struct {
 		sync.Mutex
@@ -87,6 +88,8 @@ type told struct {
 	harm    uint64
 	control uint64
 	share   pace.Grant
+	granted int64
+	spent   bool
 }
 
 // event is what a job's goroutine is told; one field is set.
@@ -159,6 +162,7 @@ func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
 		early:   map[ledger.SessionID]wire.Pulse{},
 		seen:    map[ledger.ClientID]*wire.Seen{},
 		asked:   map[ledger.ClientID]time.Time{},
+		barred:  map[ledger.SessionID]time.Time{},
 		turned:  make(chan struct{}, 1),
 	}
 }
