@@ -36,7 +36,9 @@ const envPrefix = "HYDRA_"
 // json is another word for a format, and local for no server.
 var onlyFlags = []string{"help", "path-file", "prefix-file", "null", "output", "report", "errors", "json", "local", "once", "job", "resume", "yes"}
 
-func configurable(f *pflag.Flag) bool { return !slices.Contains(onlyFlags, f.Name) && !hydra.IsOnlyGiven(f) }
+func configurable(f *pflag.Flag) bool {
+	return !slices.Contains(onlyFlags, f.Name) && !hydra.IsOnlyGiven(f)
+}
 
 // configFiles are those of the user and of the system, in this order.
 func configFiles(getenv func(string) string) []string {
