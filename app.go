@@ -115,7 +115,8 @@ type Report[C, S any] struct {
 // Worker is what one handler has of its own. No other goroutine touches it
 // while the walk runs.
 type Worker[C, S any] struct {
-	ID       int // from 0
+	ID       int    // from 0
+	Job      string // names the run
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S

@@ -82,6 +82,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	}
 	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
+	r.job = result.Job
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
@@ -106,6 +107,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 type run[C, S any] struct {
 	app      *App[C, S]
 	o        *Options
+	job      string
 	settings C
 	rules    *rules
 	errors   *errorLog
@@ -126,6 +128,7 @@ type run[C, S any] struct {
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	w.Job = r.job
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	var member *post.Member
 	if r.seat != nil {
