@@ -96,6 +96,15 @@ type App[C, S any] struct {
 	// directories that became empty. If that client dies another one does it again.
 	Tail func(context.Context, *Tail[C, S]) error
 
+	// MaxActs tells how much may be changed with the settings: see [Options.MaxActs]. It
+	// is called before the run, with nil. If that depends on what is there, it returns
+	// the settings of a run that changes nothing, and is called again with its result.
+	// Its error, then too, is why nothing may be changed.
+	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
+	// DryRun tells whether with the settings nothing is changed, but only counted what
+	// would be: the result says so.
+	DryRun func(settings C) bool
+
 	// Finish is called once, when the statistics of all workers have been
 	// merged into r.Stats: for what is computed from them. Unlike a phase it runs where
 	// the result is shown, each time that somebody looks at the result of a job, and
@@ -216,6 +225,10 @@ type Runner interface {
 	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
 	// An error is one of a wrong call.
 	Confirm(paths []string) (question string, err error)
+	// MaxActs tells how much may be changed: see [Options.MaxActs]. If it returns a
+	// first run, which changes nothing, it is to be called again with the result of
+	// that; before, counted is nil.
+	MaxActs(counted Document) (n int64, first Runner, err error)
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -282,6 +295,34 @@ func (r *runner[C, S]) Confirm(paths []string) (string, error) {
 		return "", err
 	}
 	return r.app.Confirm(settings, paths)
+}
+
+func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {
+	if r.app.MaxActs == nil {
+		return 0, nil, nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return 0, nil, &UsageError{err}
+		}
+	}
+	result, ok := counted.(*Result[S])
+	if counted != nil && !ok {
+		return 0, nil, fmt.Errorf("a result of another application than %s", r.app.Name)
+	}
+	n, count, err := r.app.MaxActs(settings, result)
+	switch {
+	case err != nil && result == nil:
+		return 0, nil, &UsageError{err}
+	case err != nil:
+		return 0, nil, &RefusedError{err}
+	case count == nil:
+		return n, nil, nil
+	}
+	first := *r.app
+	first.Settings = *count
+	return n, &runner[C, S]{&first}, nil
 }
 
 func (r *runner[C, S]) CheckReports(names []string) error {

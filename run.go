@@ -229,6 +229,7 @@ func (a *App[C, S]) check(settings C) error {
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
 	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize}
+	result.DryRun = a.DryRun != nil && a.DryRun(settings)
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {

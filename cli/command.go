@@ -90,7 +90,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			return err
 		}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
-		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return r.runHere(ctx, runner, paths, o) }
 		switch {
 		case c.server == "" && c.job != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
@@ -237,11 +237,13 @@ func (c *call) walk(ctx context.Context, w work, o *hydra.Options, logs *logs) (
 func exitCode(o *hydra.Outcome, err error) int {
 	var sig *interruption
 	var limit *hydra.ErrorLimit
+	var actLimit *hydra.ActLimitError
+	var refused *hydra.RefusedError
 	var cancelled *hydra.CancelledError
 	switch {
 	case errors.As(err, &sig):
 		return sig.exitCode()
-	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled):
+	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled), errors.As(err, &actLimit), errors.As(err, &refused):
 		return exitUnfinished
 	case err != nil:
 		return exitFailed

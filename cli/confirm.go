@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"bufio"
 	"errors"
 	"fmt"
@@ -39,4 +40,37 @@ func (c *call) confirm(runner hydra.Runner, paths []string) error {
 		return &failure{errors.New("not done: the answer was not yes"), exitFailed}
 	}
 	return nil
+}
+
+// limited lets the application say how much it may change, and does that with run. If
+// it has to count first, it does it in the same place, before: on this machine, or with
+// submit on those of the server.
+func (c *call) limited(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options, run func() (hydra.Document, error)) (hydra.Document, error) {
+	n, first, err := runner.MaxActs(nil)
+	if err == nil && first != nil {
+		c.say("counting what there is, before anything is changed")
+		counting := *o
+		counting.Errors, counting.Records, counting.User = nil, "", nil // those are of the run itself
+		var doc hydra.Document
+		if c.server != "" {
+			doc, err = c.submitAs(ctx, first, paths, &counting, "")
+		} else {
+			doc, err = first.Run(ctx, paths, &counting)
+		}
+		if doc == nil || err != nil || doc.Common().State != hydra.Complete {
+			return doc, err // nobody knows how much there is
+		}
+		if n, _, err = runner.MaxActs(doc); err != nil {
+			return doc, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.MaxActs = n
+	return run()
+}
+
+func (c *call) runHere(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options) (hydra.Document, error) {
+	return c.limited(ctx, runner, paths, o, func() (hydra.Document, error) { return runner.Run(ctx, paths, o) })
 }

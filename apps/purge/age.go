@@ -1,4 +1,5 @@
 package purge
+
 // (age until selection is there)
 import (
 	"fmt"

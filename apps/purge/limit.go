@@ -1,12 +1,14 @@
 package purge
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra"
 )
 
 // Limit is the most files that are deleted: a number, or a share of the files that
@@ -68,4 +70,34 @@ func (l Limit) describe() string {
 		return humanize.Comma(n) + " files"
 	}
 	return strconv.FormatFloat(percent, 'f', -1, 64) + "% of the files"
+}
+
+// maxActs is how much may be deleted. For a share all is counted first.
+func maxActs(s Settings, counted *hydra.Result[Stats]) (n int64, count *Settings, err error) {
+	if !s.Purge || s.MaxDelete.none() {
+		return 0, nil, nil
+	}
+	n, percent, err := s.MaxDelete.parse()
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case n == 0 || n < 0 && percent == 0:
+		return 0, nil, errors.New("--max-delete 0 lets nothing be deleted: leave out --purge")
+	case n > 0:
+		return n, nil, nil
+	case counted == nil:
+		s.Purge = false
+		return 0, &s, nil
+	}
+	all, would := counted.Walked.ProcessedFiles, counted.Stats.Matched.Count
+	what := "files"
+	if s.EmptyDirs {
+		what = "files and directories"
+		all += counted.Walked.ProcessedDirs
+		would += int64(counted.Stats.DeletedDirs)
+	}
+	if n = s.MaxDelete.of(all); would > n {
+		return 0, nil, fmt.Errorf("nothing was deleted: it would be %s of %s %s, and more than %s", humanize.Comma(would), humanize.Comma(all), what, s.MaxDelete)
+	}
+	return max(n, 1), nil, nil // 0 would be no limit
 }

@@ -167,6 +167,8 @@ one is gone.`,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
 			return newPurger(w)
 		},
+		MaxActs:   maxActs,
+		DryRun:    func(s Settings) bool { return !s.Purge },
 		Changes:   true,
 		Acted:     acted,
 		Tail:      tail,

@@ -79,7 +79,7 @@ func (p *purger) File(ctx context.Context, e *walk.Entry) error {
 type wouldBe struct {
 	Op string `json:"would"`
 	stats.Path
-	Size  int64 `json:"size"`
+	Size  int64  `json:"size"`
 	UID   uint32 `json:"uid"`
 	Mtime any    `json:"mtime"`
 }
