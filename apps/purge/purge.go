@@ -27,7 +27,7 @@ type Settings struct {
 	// Times are the timestamps that tell the age: one of them is enough.
 	Times Times `json:"times"`
 	// AsOf is the time to which ages are counted: when the purge was asked for.
-	AsOf time.Time `json:"as_of"`
+	AsOf AsOf `json:"as_of"`
 	// All is said where no rule is meant.
 	All bool `json:"all,omitempty"`
 	// EmptyDirs removes directories that are empty then.
@@ -67,9 +67,11 @@ func (s *Settings) prepare() error {
 		s.Purge = false
 	}
 	if s.AsOf.IsZero() {
-		s.AsOf = now
+		s.AsOf = AsOf{now}
 	}
 	switch {
+	case s.AsOf.After(now):
+		return errors.New("--as-of is in the future: what is young would be old")
 	case len(s.Times) > 0 && s.OlderThan == 0:
 		return errors.New("there is a timestamp to count an age from and no age: give --older-than too")
 	case s.All && s.hasRule():
@@ -149,6 +151,7 @@ one is gone.`,
 			f.BoolVarP(&s.dryRun, "dry-run", "n", false, "only count, though --purge is given")
 			f.Var(&s.OlderThan, "older-than", "files older than `AGE`, as 90d, 1w2d, 12h or 30m")
 			f.Var(&s.Times, "time", "count the age from `TIME`: mtime (the default), atime, ctime, btime, or several with commas, of which one that is old enough will do")
+			f.Var(&s.AsOf, "as-of", "count ages up to `TIME`, and not to the start: that of a dry run, to delete what it counted")
 			f.IntVar(&s.days, "date", 0, "files older than `DAYS`: the same as --older-than with a d behind it")
 			f.BoolVar(&s.named[0], "atime", false, "the same as --time atime; these three may be given together")
 			f.BoolVar(&s.named[1], "mtime", false, "the same as --time mtime")

@@ -31,7 +31,7 @@ func seedOf(t testing.TB) uint64 {
 func (r *rule) app() *hydra.App[purge.Settings, purge.Stats] {
 	app := purge.App()
 	s := &app.Settings
-	s.AsOf, s.OlderThan, s.Times, s.EmptyDirs = r.at, purge.Age(r.older), slices.Clone(r.times), r.emptyDirs
+	s.AsOf, s.OlderThan, s.Times, s.EmptyDirs = purge.AsOf{Time: r.at}, purge.Age(r.older), slices.Clone(r.times), r.emptyDirs
 	return app
 }
 

@@ -15,7 +15,7 @@ type rule struct {
 func newRule(s *Settings) *rule {
 	r := &rule{}
 	if s.OlderThan > 0 {
-		r.age = newAge(time.Duration(s.OlderThan), s.AsOf, s.Times)
+		r.age = newAge(time.Duration(s.OlderThan), s.AsOf.Time, s.Times)
 	}
 	return r
 }

@@ -80,3 +80,28 @@ func (a *age) old(st *walk.Stat) bool {
 	}
 	return false
 }
+
+// AsOf is a point in time as the value of a flag.
+type AsOf struct{ time.Time }
+
+// String implements [pflag.Value].
+func (t *AsOf) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+// Type implements [pflag.Value].
+func (t *AsOf) Type() string { return "TIME" }
+
+// Set implements [pflag.Value]. A time without a zone is one of this machine's.
+func (t *AsOf) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+		if parsed, err := time.ParseInLocation(layout, text, time.Local); err == nil && 0 < parsed.Year() && parsed.Year() <= 9999 {
+			*t = AsOf{parsed.UTC()}
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no time such as 2026-01-31 or 2026-01-31T12:00:00Z", text)
+}
