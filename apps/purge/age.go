@@ -46,3 +46,15 @@ func (a *Age) Set(text string) error {
 	*a = Age(n * float64(unit))
 	return nil
 }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (a Age) MarshalText() ([]byte, error) { return []byte(a.text()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (a *Age) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*a = 0
+		return nil
+	}
+	return a.Set(string(text))
+}

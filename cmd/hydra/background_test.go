@@ -85,8 +85,8 @@ func (bs backgrounds) get(ts *testscript.TestScript, name string) *background {
 func env(ts *testscript.TestScript, dir string) []string {
 	env := []string{"PWD=" + dir}
 	for _, name := range []string{
-		"PATH", "GORACE", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
-		"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH", "HYDRA_SERVER", "HYDRA_LOG_LEVEL",
+		"PATH", "HOME", "GORACE", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+		"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH", "HYDRA_SERVER", "HYDRA_LOG_LEVEL", "HYDRA_PURGE", "HYDRA_YES", "HYDRA_ALL",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
