@@ -264,7 +264,7 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 
 // differing is what differs between two runs over one tree, on however many
 // machines.
-var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|settings_changes_count|delay|say|gate|time_[a-z_]+|rate_[a-z_]+)": .*\n|^  "(prefixes|settings_changes)": \[\n(    .*\n)*  \],\n`)
+var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|settings_changes_count|delay|say|gate|time_[a-z_]+|rate_[a-z_]+)": .*\n|^  "acts": {\n.*\n  },\n|^  "(prefixes|settings_changes)": \[\n(    .*\n)*  \],\n`)
 
 // cmdSame compares two results but for who made them and how fast:
 //
