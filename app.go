@@ -48,6 +48,8 @@ type App[C, S any] struct {
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
+	// FieldsFor, when set, replaces Fields by those that the settings ask for.
+	FieldsFor func(C) walk.Fields
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S

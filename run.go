@@ -192,6 +192,13 @@ func (a *App[C, S]) newStats(settings C) *S {
 	return a.NewStats(settings)
 }
 
+func (a *App[C, S]) fields(settings C) walk.Fields {
+	if a.FieldsFor == nil {
+		return a.Fields
+	}
+	return a.FieldsFor(settings)
+}
+
 // check finds out before a walk what would keep its result from being made.
 func (a *App[C, S]) check(settings C) error {
 	if a.NewHandler == nil {
@@ -254,7 +261,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
-		Fields:        r.app.Fields,
+		Fields:        r.app.fields(r.settings),
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

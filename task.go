@@ -174,7 +174,7 @@ func (t *task[C, S]) Options() walk.Options {
 		OneFileSystem: t.options.OneFileSystem,
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
-		Fields:        t.app.Fields,
+		Fields:        t.app.fields(t.settings),
 		Mounts:        t.mounts,
 	}
 	if t.rules != nil {

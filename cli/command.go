@@ -45,6 +45,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		return localNames(nil), cobra.ShellCompDirectiveNoFileComp
 	}))
 	describeReports(cmd, info.Reports)
+	completeValues(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := p.readConfig(cmd, info.Name)
 		if err != nil {
