@@ -101,9 +101,15 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if err != nil {
 		return nil, err
 	}
+	if r.outlet, err = r.openOutlet(cancel); err != nil {
+		return nil, parties.finish(walkCtx, &result.Outcome, err)
+	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
 	if app.Changes {
 		err = r.endActs(walkCtx, roots, result, err)
+	}
+	if lost := r.outlet.close(); lost != nil {
+		result.State, result.Reason, err = Failed, lost.Error(), lost
 	}
 	err = parties.finish(walkCtx, &result.Outcome, err)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {
@@ -124,6 +130,7 @@ type run[C, S any] struct {
 	acts     *actFile  // nil: nothing is changed
 
 	tailErrors int64
+	outlet     *outlet // nil: nobody wants the output
 
 	snapshots snapshotLog
 
@@ -145,6 +152,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
+	w.emit = r.emitter()
 	var member *post.Member
 	if r.seat != nil {
 		if err := r.begin(ctx); err != nil {
@@ -205,6 +213,13 @@ func (a *App[C, S]) newStats(settings C) *S {
 	return a.NewStats(settings)
 }
 
+func (a *App[C, S]) fields(settings C) walk.Fields {
+	if a.FieldsFor == nil {
+		return a.Fields
+	}
+	return a.FieldsFor(settings)
+}
+
 // check finds out before a walk what would keep its result from being made.
 func (a *App[C, S]) check(settings C) error {
 	if a.NewHandler == nil {
@@ -228,7 +243,7 @@ func (a *App[C, S]) check(settings C) error {
 
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
-	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize}
+	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
 	result.DryRun = a.DryRun != nil && a.DryRun(settings)
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
@@ -271,7 +286,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
-		Fields:        r.app.Fields,
+		Fields:        r.app.fields(r.settings),
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

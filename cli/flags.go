@@ -24,6 +24,7 @@ type common struct {
 	rules         ruleList
 	pathFiles     []string
 	null          bool
+	nullToo       pflag.Value // null is what this says; nil: it is a flag of its own
 	prefixFiles   []string
 	prefixes      []string // in them
 
@@ -84,13 +85,23 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.BoolVar(&c.snapshots, "snapshots", false, "enter the snapshots that storage shows as .snapshot, ~snapshot and .zfs; without this they are left out and counted")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
 	f.StringArrayVar(&c.prefixFiles, "prefix-file", nil, "read from `FILE`, one a line, directories that are mounts of one file system, as those of several NAS front ends: each PATH lies in one of them, and is read through all")
-	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
+	c.defineNull(f)
 
 	c.defineWorkers(f)
 	f.Float64Var(&c.limitOps, "limit-ops", 0, "make at most `N` calls to the file system per second, in the whole job; 0 sets no limit")
 	f.DurationVar(&c.latency, "target-latency", 0, "slow down so that calls for attributes and listings take `TIME` on average, as 5ms")
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
 	c.defineRecords(f)
+}
+
+func (c *common) defineNull(f *pflag.FlagSet) {
+	if own := f.Lookup("null"); own != nil {
+		// An application whose output can have NUL as well: one flag says both.
+		c.nullToo = own.Value
+		own.Usage += "; so do items of --path-file and --prefix-file"
+		return
+	}
+	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
 }
 
 func (c *common) defineWorkers(f *pflag.FlagSet) {
@@ -151,6 +162,27 @@ func (c *common) complete(cmd *cobra.Command) {
 	}
 }
 
+// completeValues does it for the flags of an application that have values to choose from.
+// Of a value that is a list the shell completes the last item.
+func completeValues(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		values, has := f.Annotations[hydra.FlagValues]
+		if !has {
+			return
+		}
+		must(cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			before := typed[:strings.LastIndexByte(typed, ',')+1]
+			var offers []string
+			for _, v := range values {
+				if !slices.Contains(strings.Split(before, ","), v) {
+					offers = append(offers, before+v)
+				}
+			}
+			return offers, cobra.ShellCompDirectiveNoFileComp
+		}))
+	})
+}
+
 // settle lets flags that were given win over settings with other names that
 // contradict them.
 func (c *common) settle(from origins) {
@@ -184,6 +216,9 @@ func (c *common) check() error {
 	}
 	if c.json {
 		c.format.value = "json"
+	}
+	if c.nullToo != nil {
+		c.null = c.nullToo.String() == "true"
 	}
 	return c.cluster.check()
 }
