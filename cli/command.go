@@ -91,7 +91,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			return err
 		}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
-		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return r.runHere(ctx, runner, paths, o) }
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+			return r.runHere(ctx, runner, paths, o)
+		}
 		switch {
 		case c.server == "" && c.job != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {

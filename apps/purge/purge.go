@@ -9,10 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -22,12 +23,8 @@ import (
 type Settings struct {
 	// Purge deletes; without it all is only counted.
 	Purge bool `json:"purge"`
-	// OlderThan is the age that files have at least; 0 is any.
-	OlderThan Age `json:"older_than"`
-	// Times are the timestamps that tell the age: one of them is enough.
-	Times Times `json:"times"`
-	// AsOf is the time to which ages are counted: when the purge was asked for.
-	AsOf AsOf `json:"as_of"`
+	// Selection says which files are meant.
+	selection.Selection
 	// All is said where no rule is meant.
 	All bool `json:"all,omitempty"`
 	// EmptyDirs removes directories that are empty then.
@@ -47,40 +44,43 @@ type Settings struct {
 }
 
 func (s *Settings) prepare() error {
-	now := time.Now().UTC()
 	switch {
-	case s.days < 0:
-		return errors.New("--date is a number of days")
+	case s.days < 0 || s.days > 100_000:
+		return errors.New("--date is a number of days, at most 100,000")
 	case s.days > 0 && s.OlderThan > 0:
 		return errors.New("--date and --older-than say the same: give one of them")
 	case s.days > 0:
-		s.OlderThan, s.days = Age(time.Duration(s.days)*24*time.Hour), 0
+		s.OlderThan, s.days = selection.Age(time.Duration(s.days)*24*time.Hour), 0
 	}
 	for i, name := range []string{"atime", "mtime", "ctime"} {
 		if s.named[i] {
-			if err := s.Times.add(name); err != nil {
-				return err
-			}
+			// Of a copy: those of the defaults stay.
+			s.Times = append(slices.Clone(s.Times), name)
 		}
 	}
 	if s.dryRun {
 		s.Purge = false
 	}
-	if s.AsOf.IsZero() {
-		s.AsOf = AsOf{now}
+	s.named = [3]bool{}
+	s.Times = slices.Compact(slices.Sorted(slices.Values(s.Times)))
+	if s.AsOf.After(time.Now()) {
+		return errors.New("--as-of is in the future: what is young would be old")
+	}
+	if len(s.Times) > 0 && s.OlderThan == 0 {
+		return errors.New("there is a timestamp to count an age from and no age: give --older-than too")
+	}
+	s.Owners, s.Groups = slices.Clone(s.Owners), slices.Clone(s.Groups) // Prepare changes them
+	if err := s.Selection.Prepare(); err != nil {
+		return err
 	}
 	switch {
-	case s.AsOf.After(now):
-		return errors.New("--as-of is in the future: what is young would be old")
-	case len(s.Times) > 0 && s.OlderThan == 0:
-		return errors.New("there is a timestamp to count an age from and no age: give --older-than too")
-	case s.All && s.hasRule():
+	case s.All && !s.IsAll():
 		return errors.New("--all means that there is no rule, and there is one")
-	case s.Purge && !s.All && !s.hasRule():
+	case s.Purge && !s.All && s.IsAll():
 		return errNoRule
 	}
 	if s.OlderThan > 0 && len(s.Times) == 0 {
-		s.Times = Times{"mtime"}
+		s.Times = selection.Times{"mtime"}
 	}
 	if s.dir != "" {
 		dir, err := filepath.Abs(s.dir)
@@ -149,9 +149,7 @@ one is gone.`,
 		Flags: func(f *pflag.FlagSet, s *Settings) {
 			f.BoolVar(&s.Purge, "purge", false, "delete; without this all is only counted")
 			f.BoolVarP(&s.dryRun, "dry-run", "n", false, "only count, though --purge is given")
-			f.Var(&s.OlderThan, "older-than", "files older than `AGE`, as 90d, 1w2d, 12h or 30m")
-			f.Var(&s.Times, "time", "count the age from `TIME`: mtime (the default), atime, ctime, btime, or several with commas, of which one that is old enough will do")
-			f.Var(&s.AsOf, "as-of", "count ages up to `TIME`, and not to the start: that of a dry run, to delete what it counted")
+			s.Selection.Flags(f, selection.FlagOlder, selection.FlagTime, selection.FlagName, selection.FlagSize, selection.FlagOwner, selection.FlagGroup, selection.FlagAsOf)
 			f.IntVar(&s.days, "date", 0, "files older than `DAYS`: the same as --older-than with a d behind it")
 			f.BoolVar(&s.named[0], "atime", false, "the same as --time atime; these three may be given together")
 			f.BoolVar(&s.named[1], "mtime", false, "the same as --time mtime")
@@ -181,15 +179,15 @@ one is gone.`,
 }
 
 func newPurger(w *hydra.Worker[Settings, Stats]) (*purger, error) {
-	p := &purger{Worker: w, rule: newRule(&w.Settings)}
+	rule, err := newRule(&w.Settings)
+	if err != nil {
+		return nil, err
+	}
+	p := &purger{Worker: w, rule: rule}
 	if dir := w.Settings.Quarantine.String(); dir != "" {
-		var err error
 		if p.to, err = openQuarantine(dir, w.Settings.Purge); err != nil {
 			return nil, fmt.Errorf("the quarantine: %w", err)
 		}
 	}
 	return p, nil
 }
-
-// or are timestamps of which one is enough, for people.
-func (t Times) or() string { return strings.Join(t, " or ") }

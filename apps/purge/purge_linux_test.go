@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/apps/purge"
+	"github.com/hydrawalk/hydra/internal/selection"
 )
 
 // seedOf is a seed that HYDRA_SEED sets, and the log shows.
@@ -31,7 +32,7 @@ func seedOf(t testing.TB) uint64 {
 func (r *rule) app() *hydra.App[purge.Settings, purge.Stats] {
 	app := purge.App()
 	s := &app.Settings
-	s.AsOf, s.OlderThan, s.Times, s.EmptyDirs = purge.AsOf{Time: r.at}, purge.Age(r.older), slices.Clone(r.times), r.emptyDirs
+	s.AsOf, s.OlderThan, s.Times, s.EmptyDirs = selection.AsOf{Time: r.at}, selection.Age(r.older), slices.Clone(r.times), r.emptyDirs
 	return app
 }
 
@@ -138,7 +139,7 @@ func TestOfWhatIsInTheFutureNothingIsOld(t *testing.T) {
 			t.Fatal(err)
 		}
 		app := purge.App()
-		app.Settings.OlderThan = purge.Age(time.Nanosecond)
+		app.Settings.OlderThan = selection.Age(time.Nanosecond)
 		app.Settings.Purge = true
 		r, err := hydra.Run(t.Context(), app, []string{root}, &hydra.Options{Acts: t.TempDir()})
 		if err != nil {

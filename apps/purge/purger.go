@@ -55,7 +55,11 @@ func (p *purger) File(ctx context.Context, e *walk.Entry) error {
 	if e.Type() != 0 {
 		return p.special(e) // it was replaced since it was listed
 	}
-	if !p.rule.names(e.NameBytes(), st) {
+	means, err := p.rule.names(e)
+	if err != nil {
+		return err
+	}
+	if !means {
 		p.Stats.scan(st)
 		p.see(d).Kept = true
 		return p.failed
@@ -115,7 +119,7 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	case err != nil:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 		return
-	case !same(&a.Stat, &p.stat) || !p.rule.names([]byte(h.Name()), &p.stat):
+	case !same(&a.Stat, &p.stat) || !p.rule.stillNames(&p.stat):
 		a.Result = hydra.ActChanged
 		return
 	}
@@ -193,7 +197,7 @@ func (p *purger) EnterDir(_ context.Context, d *walk.Dir) error {
 	if p.to.is(&p.stat) {
 		return fs.SkipDir
 	}
-	if p.Settings.EmptyDirs && d.Depth() > 0 && p.rule.namesDir(&p.stat) {
+	if p.Settings.EmptyDirs && d.Depth() > 0 && p.Settings.meansEmptyDirs() && p.rule.dirs.Holds(&p.stat) {
 		// Now: to read it makes it young by atime.
 		p.see(d).Old = true
 	}
