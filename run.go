@@ -82,6 +82,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	}
 	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
+	r.job = result.Job
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
@@ -121,6 +122,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 type run[C, S any] struct {
 	app      *App[C, S]
 	o        *Options
+	job      string
 	settings C
 	rules    *rules
 	errors   *errorLog
@@ -145,6 +147,7 @@ type run[C, S any] struct {
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	w.Job = r.job
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -210,6 +213,13 @@ func (a *App[C, S]) newStats(settings C) *S {
 	return a.NewStats(settings)
 }
 
+func (a *App[C, S]) fields(settings C) walk.Fields {
+	if a.FieldsFor == nil {
+		return a.Fields
+	}
+	return a.FieldsFor(settings)
+}
+
 // check finds out before a walk what would keep its result from being made.
 func (a *App[C, S]) check(settings C) error {
 	if a.NewHandler == nil {
@@ -234,6 +244,7 @@ func (a *App[C, S]) check(settings C) error {
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
 	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
+	result.DryRun = a.DryRun != nil && a.DryRun(settings)
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {
@@ -275,7 +286,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
-		Fields:        r.app.Fields,
+		Fields:        r.app.fields(r.settings),
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,
