@@ -90,11 +90,20 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		r.records = newRecorder(o.Records, result.Job, recordHead{Job: result.Job, App: app.Name, Host: host})
 		defer r.records.close()
 	}
+	if app.Changes {
+		host, _ := os.Hostname()
+		if r.acts, err = newActFile(o.Acts, newActHead(result.Job, app.Name, host, roots, result.Settings), o.MaxActs); err != nil {
+			return nil, err
+		}
+	}
 	parties, err := r.gather(walkCtx, result.Job)
 	if err != nil {
 		return nil, err
 	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
+	if app.Changes {
+		err = r.endActs(walkCtx, roots, result, err)
+	}
 	err = parties.finish(walkCtx, &result.Outcome, err)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {
 		o.logger("hydra").Debug("run ended", "state", result.State, "err", err)
@@ -110,6 +119,9 @@ type run[C, S any] struct {
 	rules    *rules
 	errors   *errorLog
 	records  *recorder // nil: nothing is recorded
+	acts     *actFile  // nil: nothing is changed
+
+	tailErrors int64
 
 	snapshots snapshotLog
 
@@ -126,6 +138,9 @@ type run[C, S any] struct {
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	if r.acts != nil {
+		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
+	}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	var member *post.Member
 	if r.seat != nil {
@@ -135,6 +150,9 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		w.p, member = r.seat.worker()
 	}
 	h, err := r.app.NewHandler(ctx, w)
+	if err == nil {
+		err = w.acts.of(h)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +162,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	return observe(h, r.errors, &r.snapshots, r.rules, w.records), nil
+	return observe(h, r.errors, &r.snapshots, r.rules, w.records, w.acts), nil
 }
 
 // commit adds a worker's statistics to the sum and resets them.
@@ -191,6 +209,9 @@ func (a *App[C, S]) check(settings C) error {
 	}
 	if err := a.checkParts(); err != nil {
 		return err
+	}
+	if a.Changes && a.Acted == nil {
+		return fmt.Errorf("the application %s changes things and has no Acted", a.Name)
 	}
 	s := a.newStats(settings)
 	if err := stats.Merge(s, a.newStats(settings)); err != nil {
@@ -294,6 +315,30 @@ func judge(ctx context.Context, t *walk.Totals, err error, errs *errorLog) (Stat
 // finishTime is how long the application may take to finish a run that was
 // cancelled.
 const finishTime = 5 * time.Second
+
+// endActs does what comes after the walk, and closes the file.
+func (r *run[C, S]) endActs(ctx context.Context, roots []string, result *Result[S], err error) error {
+	if r.app.Tail != nil && err == nil && result.State == Complete {
+		if tailErr := r.tail(ctx, roots); tailErr != nil && ctx.Err() != nil {
+			result.State, result.Reason, err = Interrupted, context.Cause(ctx).Error(), context.Cause(ctx)
+		} else if tailErr != nil {
+			err = result.fail(err, tailErr)
+		}
+		result.Finished = time.Now()
+		result.Errors, result.ErrorCounts = r.errors.smallest, r.errors.counts
+		result.Walked.Errors += r.tailErrors
+	}
+	if r.acts.isSpent() && err == nil {
+		limit := &ActLimitError{r.o.MaxActs}
+		result.State, result.Reason, err = Stopped, limit.Error(), limit
+	}
+	path, closeErr := r.acts.close()
+	result.Acts = path
+	if closeErr != nil {
+		err = result.fail(err, closeErr)
+	}
+	return err
+}
 
 // merge merges the statistics of all workers and lets the application finish
 // them. It returns err, or why this failed.

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 
@@ -128,6 +129,10 @@ func under(d rawdir.Dir) rawdir.Dir {
 	}
 	return d
 }
+
+// Fail records an error against the entry, as if the call that was given it had
+// returned it. Only a handler may call it, on its worker's goroutine.
+func (h *Held) Fail(ctx context.Context, op string, err error) { h.w.report(ctx, h.fail(op, err)) }
 
 // fail makes the error of an operation on h.
 func (h *Held) fail(op string, err error) *Error {

@@ -482,6 +482,14 @@ func (j *Job) Grant(to SessionID, n int64) {
 	j.changes++
 }
 
+// AllGranted is how much of the budget was granted.
+func (s *State) AllGranted() (n int64) {
+	for _, g := range s.Granted {
+		n += g
+	}
+	return n
+}
+
 // holds tells whether a session answers for any work with its record.
 func (r *Record) holds() bool { return len(r.Held) > 0 || r.Tail }
 

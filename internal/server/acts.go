@@ -71,7 +71,7 @@ func (j *job) grant() {
 	if j.spec.Budget == 0 {
 		return
 	}
-	left := j.spec.Budget - j.granted()
+	left := j.spec.Budget - j.ledger.AllGranted()
 	for id, p := range j.peers {
 		if n := min(left, p.Needs-j.ledger.Granted[id]); n > 0 {
 			j.ledger.Grant(id, n)
@@ -80,12 +80,18 @@ func (j *job) grant() {
 	}
 }
 
-func (j *job) granted() (n int64) {
-	for _, g := range j.ledger.Granted {
-		n += g
-	}
-	return n
-}
-
 // spent says that nothing is left of the budget.
-func (j *job) spent() bool { return j.spec.Budget > 0 && j.granted() >= j.spec.Budget }
+func (j *job) spent() bool { return j.spec.Budget > 0 && j.ledger.AllGranted() >= j.spec.Budget }
+
+// starves says that somebody needs more of the budget than is left.
+func (j *job) starves() bool {
+	if !j.spent() {
+		return false
+	}
+	for id, p := range j.peers {
+		if p.Needs > j.ledger.Granted[id] {
+			return true
+		}
+	}
+	return false
+}

@@ -45,6 +45,9 @@ func (j *job) decide(ctx context.Context) {
 	case ledger.Finishing:
 		j.finish()
 	}
+	if l.Phase == ledger.Stopping {
+		j.grant() // what is in hand is finished
+	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
 		state, _ := j.byApplication()
 		if j.allDone() && l.Verdict.State != "failed" && state == "" {
@@ -390,6 +393,10 @@ func (j *job) judge() {
 		return
 	case l.Done():
 		j.complete()
+		return
+	}
+	if j.starves() {
+		j.stop("stopped", "the limit of "+number(int(j.spec.Budget), "change")+" was reached")
 		return
 	}
 	if most := j.now().MaxErrors; most > 0 && j.errors()-l.Forgiven >= most {

@@ -328,7 +328,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
 		p.Pulse, p.heard, p.open = *own, time.Now(), false
 		j.used(p, own.Usage)
-		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0
+		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0 || own.Needs > 0
 	}
 	if own.Unborn {
 		return
