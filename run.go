@@ -100,7 +100,13 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if err != nil {
 		return nil, err
 	}
+	if r.outlet, err = r.openOutlet(cancel); err != nil {
+		return nil, parties.finish(walkCtx, &result.Outcome, err)
+	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
+	if lost := r.outlet.close(); lost != nil {
+		result.State, result.Reason, err = Failed, lost.Error(), lost
+	}
 	if app.Changes {
 		err = r.endActs(walkCtx, roots, result, err)
 	}
@@ -122,6 +128,7 @@ type run[C, S any] struct {
 	acts     *actFile  // nil: nothing is changed
 
 	tailErrors int64
+	outlet   *outlet   // nil: nobody wants the output
 
 	snapshots snapshotLog
 
@@ -142,6 +149,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
+	w.emit = r.emitter()
 	var member *post.Member
 	if r.seat != nil {
 		if err := r.begin(ctx); err != nil {
@@ -225,7 +233,7 @@ func (a *App[C, S]) check(settings C) error {
 
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
-	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize}
+	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {

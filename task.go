@@ -93,6 +93,7 @@ type task[C, S any] struct {
 	seat     *seat        // nil: there are no messages
 	mounts   *walk.Mounts // nil: there are no prefixes
 	acts     *client.Acts // nil: nothing is changed
+	*emitted
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -110,6 +111,7 @@ type counted[S any] struct {
 	stats  *S
 	errors *errorLog
 	lines  bytes.Buffer // of the list of errors
+	frames [][]byte     // of the output
 
 	snapshots snapshotLog
 	acts      actSum
@@ -123,6 +125,7 @@ type taskWorker[C, S any] struct {
 	held    *S  // what was committed since the last cut; nil: nothing
 	errors  *errorLog
 	lines   bytes.Buffer
+	emits   emits
 
 	snapshots snapshotLog
 	member    *post.Member // nil: it receives nothing
@@ -141,6 +144,9 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 		return nil, err
 	}
 	if t.rules, err = compileRules(list); err != nil {
+		return nil, err
+	}
+	if t.emitted, err = newEmitted(); err != nil {
 		return nil, err
 	}
 	t.sum = t.empty()
@@ -252,6 +258,11 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 		return nil
 	}
+	w.emits.e = t.emitted
+	w.emit = func(p []byte) error { return w.emits.emit(ctx, p) }
+	if !t.app.Emits {
+		w.emit = func([]byte) error { return errNoOutput }
+	}
 	h, err := t.app.NewHandler(ctx, w.Worker)
 	if err == nil {
 		err = w.acts.of(h)
@@ -335,6 +346,7 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 	if err := move(c.stats, w.Stats); err != nil {
 		return err
 	}
+	c.frames = append(c.frames, w.emits.take()...)
 	if !w.errors.empty() {
 		if err := w.errors.close(); err != nil {
 			return err
@@ -394,9 +406,11 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		c.snapshots.absorb(&e.snapshots)
 		c.acts.add(&e.acts)
 		c.lines.Write(e.lines.Bytes())
+		c.frames = append(c.frames, e.frames...)
 	}
 	t.mu.Unlock()
 	if c != nil {
+		t.pack(c.frames)
 		if err := stats.Merge(t.sum.stats, c.stats); err != nil {
 			return nil, nil, fmt.Errorf("merge the statistics: %w", err)
 		}

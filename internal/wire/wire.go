@@ -48,6 +48,7 @@ const (
 	PrefixSum    = "d."                   // what an application counted, by session and number
 	PrefixErr    = "e."                   // lists of errors, by session and number
 	PrefixActs   = "a."                   // ActFrame, by session and number
+	PrefixOut    = "o."                   // what an application emitted, by session and number
 )
 
 // Table is the name of a job's table.
@@ -84,6 +85,9 @@ const (
 	ActTime = 1500 * time.Millisecond
 	BarTime = ActTime + 500*time.Millisecond
 )
+// KeyOutput is the key of a part of a session's output. It is written before the record
+// that counts it, and never again: Record.Output are those from 0 on.
+func KeyOutput(s ledger.SessionID, n uint32) string { return fmt.Sprintf("%s%s.%d", PrefixOut, s, n) }
 
 // Spec says what a job is.
 type Spec struct {
