@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -37,6 +38,9 @@ type App[C, S any] struct {
 	Settings C
 	// Flags defines command line flags that change settings.
 	Flags func(*pflag.FlagSet, *C)
+	// Command takes what a user typed behind --, if the application runs commands: nil
+	// if it takes none. It is called before Prepare; its error is a usage error.
+	Command func(*C, []string) error
 	// Prepare checks the settings and completes them. Its error is a usage error.
 	Prepare func(*C) error
 	// Change tells whether settings may be changed so while a job runs (see
@@ -48,6 +52,14 @@ type App[C, S any] struct {
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
+
+	// Waits says that handlers wait for something else than the file system, by
+	// [walk.Entry.Await]. The number of workers does not adapt then: if no user says
+	// one, there are as many as processors.
+	Waits bool
+	// Commit is how often a job writes down what was counted, so that no more is lost
+	// if a client dies; 0 is every few seconds.
+	Commit time.Duration
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S
@@ -129,7 +141,9 @@ type Report[C, S any] struct {
 // Worker is what one handler has of its own. No other goroutine touches it
 // while the walk runs.
 type Worker[C, S any] struct {
-	ID       int // from 0
+	ID       int    // from 0
+	Job      string // names the run
+	Client   string // of a job, who works on it; of a run in this process the host's name
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
@@ -195,6 +209,7 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
+	Command                             bool // it takes one: see App.Command
 	Emits                               bool // it has an output
 	Summarizes                          bool // it has something of its own to say to people
 }
@@ -218,6 +233,8 @@ type Runner interface {
 	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
 	// Settings are those that a job would keep, as JSON.
 	Settings() ([]byte, error)
+	// Command sets the command that an application runs: see [App.Command].
+	Command(argv []string) error
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -225,7 +242,7 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil, Command: a.Command != nil}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}
@@ -265,6 +282,13 @@ func (r *runner[C, S]) ResumeJob(ctx context.Context, name string, o *JobOptions
 
 func (r *runner[C, S]) Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error) {
 	return s.Job(ctx, r.app, id, o)
+}
+
+func (r *runner[C, S]) Command(argv []string) error {
+	if r.app.Command == nil {
+		return fmt.Errorf("%s runs no command", r.app.Name)
+	}
+	return r.app.Command(&r.app.Settings, argv)
 }
 
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	}
 	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
+	r.job = result.Job
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
@@ -128,7 +130,7 @@ type run[C, S any] struct {
 	acts     *actFile  // nil: nothing is changed
 
 	tailErrors int64
-	outlet   *outlet   // nil: nobody wants the output
+	outlet     *outlet // nil: nobody wants the output
 
 	snapshots snapshotLog
 
@@ -137,6 +139,8 @@ type run[C, S any] struct {
 
 	workers []*Worker[C, S] // guarded by mu too
 
+	job string // names it
+
 	walked bool // guarded by mu: the workers have ended
 
 	seat *seat // nil: there are no messages
@@ -144,7 +148,8 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	host, _ := os.Hostname()
+	w := &Worker[C, S]{ID: id, Job: r.job, Client: host, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -196,6 +201,14 @@ func (r *run[C, S]) isDir(root string) bool {
 	}
 	fi, err := fs.Lstat(r.o.FS, root)
 	return err == nil && fi.IsDir()
+}
+
+// workers is how many there are of those that were asked for, 0 if they adapt.
+func (a *App[C, S]) workers(asked int) int {
+	if asked == 0 && a.Waits {
+		return runtime.NumCPU()
+	}
+	return asked
 }
 
 func isDir(path string) bool {
@@ -270,7 +283,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)
 	}, &walk.Options{
-		Workers:       r.o.Workers,
+		Workers:       r.app.workers(r.o.Workers),
 		OneFileSystem: r.o.OneFileSystem,
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,

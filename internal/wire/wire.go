@@ -85,6 +85,7 @@ const (
 	ActTime = 1500 * time.Millisecond
 	BarTime = ActTime + 500*time.Millisecond
 )
+
 // KeyOutput is the key of a part of a session's output. It is written before the record
 // that counts it, and never again: Record.Output are those from 0 on.
 func KeyOutput(s ledger.SessionID, n uint32) string { return fmt.Sprintf("%s%s.%d", PrefixOut, s, n) }
