@@ -106,11 +106,11 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		return nil, parties.finish(walkCtx, &result.Outcome, err)
 	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
-	if lost := r.outlet.close(); lost != nil {
-		result.State, result.Reason, err = Failed, lost.Error(), lost
-	}
 	if app.Changes {
 		err = r.endActs(walkCtx, roots, result, err)
+	}
+	if lost := r.outlet.close(); lost != nil {
+		result.State, result.Reason, err = Failed, lost.Error(), lost
 	}
 	err = parties.finish(walkCtx, &result.Outcome, err)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {

@@ -31,6 +31,13 @@ type Move struct {
 	Must bool   // nobody else is left to try
 }
 
+// After is a bag that waits until the acts of a session are settled: that died with it
+// in hand, perhaps.
+type After struct {
+	Ref
+	Of SessionID
+}
+
 // Member is what the coordinator knows of a session.
 type Member struct {
 	Client ClientID
@@ -74,6 +81,7 @@ type State struct {
 	Moves   []Move
 	Settled []Ref // bags whose work is in another record now, but stand in Outs yet
 	Careful []Ref // bags that somebody may have died with
+	After   []After
 	Outs    []Bag // the coordinator's own
 	NextOut uint64
 	Left    map[string]bool // shared directories that a bag was made for to leave them
@@ -103,7 +111,7 @@ func NewState() *State {
 
 // Job is a job as its records and its state tell it: the coordinator's side.
 type Job struct {
-	*State // but Moves, Settled and Careful, which Snapshot fills
+	*State // but Moves, Settled, Careful and After, which Snapshot fills
 
 	records map[SessionID]*Record
 
@@ -115,6 +123,7 @@ type Job struct {
 	moving  map[Ref]bool
 	settled map[Ref]bool
 	careful map[Ref]bool
+	after   map[Ref]SessionID
 	free    map[Ref]*Bag       // neither moving nor settled
 	parts   map[string]int     // shared directories: pieces that are held or in bags that are not settled
 	unknown map[SessionID]bool // whose acts are to be settled before its other bags are dealt
@@ -135,6 +144,7 @@ func NewJob(s *State, records []*Record) *Job {
 		moving:  map[Ref]bool{},
 		settled: map[Ref]bool{},
 		careful: map[Ref]bool{},
+		after:   map[Ref]SessionID{},
 		free:    map[Ref]*Bag{},
 		parts:   map[string]int{},
 		undone:  map[string]bool{},
@@ -155,6 +165,9 @@ func NewJob(s *State, records []*Record) *Job {
 	}
 	for _, ref := range s.Careful {
 		j.careful[ref] = true
+	}
+	for _, a := range s.After {
+		j.after[a.Ref] = a.Of
 	}
 	for i := range s.Outs {
 		j.addBag("", &s.Outs[i])
@@ -184,13 +197,17 @@ func (j *Job) Snapshot() *State {
 	s.Granted = maps.Clone(s.Granted)
 	s.Suspects, s.Hooks.Joined = slices.Clone(s.Suspects), maps.Clone(s.Hooks.Joined)
 	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
+	s.After = nil
+	for _, ref := range sortedRefs(j.after) {
+		s.After = append(s.After, After{ref, j.after[ref]})
+	}
 	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
 		s.Moves = append(s.Moves, j.moves[to]...)
 	}
 	return &s
 }
 
-func sortedRefs(of map[Ref]bool) []Ref { return slices.SortedFunc(maps.Keys(of), Ref.compare) }
+func sortedRefs[V any](of map[Ref]V) []Ref { return slices.SortedFunc(maps.Keys(of), Ref.compare) }
 
 func (r Ref) compare(o Ref) int { return cmp.Or(cmp.Compare(r.From, o.From), cmp.Compare(r.K, o.K)) }
 
@@ -285,6 +302,9 @@ func (j *Job) arrive(r *Record, known bool) {
 			j.changes++
 			if r.End == Fenced {
 				j.careful[m.Ref] = true
+			}
+			if r.Acts && r.End != Closed {
+				j.after[m.Ref] = r.Session
 			}
 			if b := j.bag(m.Ref); b != nil {
 				j.free[m.Ref] = b
@@ -460,7 +480,10 @@ func (j *Job) Free() []Ref {
 		return nil
 	}
 	refs := slices.SortedFunc(maps.Keys(j.free), Ref.compare)
-	return slices.DeleteFunc(refs, func(ref Ref) bool { return j.unknown[ref.From] && j.free[ref].Settle == "" })
+	return slices.DeleteFunc(refs, func(ref Ref) bool {
+		of, after := j.after[ref]
+		return j.free[ref].Settle == "" && (j.unknown[ref.From] || after && j.unknown[of])
+	})
 }
 
 // AddTail makes a bag of what comes after all else.
@@ -533,6 +556,7 @@ func (j *Job) Assign(ref Ref, to SessionID, must bool) {
 	j.moves[to] = append(j.moves[to], Move{Ref: ref, To: to, A: m.NextA, Must: must})
 	j.moving[ref] = true
 	delete(j.free, ref)
+	delete(j.after, ref)
 	m.NextA++
 	j.State.Members[to] = m
 	j.changes++
