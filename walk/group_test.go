@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // tens groups names by their number but its last digit, and what stands before it.
@@ -219,4 +222,78 @@ func (filterFunc) File(context.Context, *Entry) error { return nil }
 func (f filterFunc) Filter(_ context.Context, _ *Dir, entries []Entry) []Entry {
 	f(entries)
 	return entries
+}
+
+func TestTheNamesOfAGroupThatIsTooLargeAreNotHeld(t *testing.T) {
+	g := gathered{purse: &purse{of: &budget{least: 64 << 10}}, most: groupLimit{bits: groupBits, names: 4096, size: 512 << 10}, r: wholeRange}
+	most := int64(0)
+	for i := range uint64(200_000) {
+		if h := i * 0x9e3779b97f4a7c15 >> (64 - groupBits); h <= g.r.Hi {
+			g.add(h, &rawdir.Dirent{Name: rawdir.MakeName(fmt.Sprint("f", i))})
+		}
+		most = max(most, g.granted)
+	}
+	if most > 2<<20 || len(g.index) < 1000 {
+		t.Errorf("%d bytes were held for %d names", most, len(g.index))
+	}
+}
+
+func TestNoRangeThatIsGivenAwayEndsInAGroup(t *testing.T) {
+	s := alone(t, &calls{}, 1, ShareOptions{Options: Options{FS: files(1), Group: tens}})
+	for _, r := range []Range{{5 << groupBits, 9<<groupBits - 1}, {5 << groupBits, 6<<groupBits - 1}, {5<<groupBits + 7, 8<<groupBits + 3}, wholeRange} {
+		d := &Dir{root: s.roots[0], name: rawdir.MakeName("."), reading: new(reading)}
+		d.reading.parts.Store(100) // it is not left here
+		dealer := taker{s: s, w: s.taker, bags: make([]bag, 2), mostItems: 10, mostBytes: 1000}
+		s.SetWorkers(0)
+		dealer.deal(task{dir: d, x: &piece{of: &whole{d: d, sum: &DirSum{}}, ranged: true, r: r}})
+		got := []Range{}
+		for _, b := range dealer.bags {
+			for _, it := range b.items {
+				got = append(got, it.Part.Ranges...)
+			}
+		}
+		s.feed.mu.Lock()
+		for _, k := range s.feed.tasks[s.feed.head:] {
+			got = append(got, k.x.r)
+		}
+		s.feed.tasks, s.feed.head = nil, 0
+		s.feed.mu.Unlock()
+		// Without joining: they have to be aligned one by one.
+		slices.SortFunc(got, func(a, b Range) int { return cmp.Compare(a.Lo, b.Lo) })
+		lo := r.Lo
+		for i, part := range got {
+			last := i == len(got)-1
+			if part.Lo != lo || part.Hi < part.Lo || last && part.Hi != r.Hi || !last && part.Hi&(1<<groupBits-1) != 1<<groupBits-1 {
+				t.Errorf("%x became %x", r, got)
+				break
+			}
+			lo = part.Hi + 1
+		}
+	}
+}
+
+func TestNamesThatFilterHasNotSeenAreTakenUpTogether(t *testing.T) {
+	var records []byte
+	for i := range 300 {
+		records = rawdir.AppendRecord(records, 0, rawdir.Regular, rawdir.MakeName(fmt.Sprint("f", i)))
+	}
+	names, _ := encodeNames(records)
+	var got []int
+	done := make(chan struct{}, 1)
+	s, err := NewShared(t.Context(), &ShareOptions{
+		Options: Options{FS: files(300), Workers: 1, Group: tens}, Roots: []string{"."}, Name: "a",
+		NewHandler: func(int) (Handler, error) {
+			return filterFunc(func(e []Entry) { got = append(got, len(e)); done <- struct{}{} }), nil
+		},
+		tune: func(s *Shared) { s.chunk = leastRoom },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Add([]Item{{Part: &Part{Names: []Names{{Records: names}}}}})
+	<-done
+	s.Stop()
+	if _, err := s.Wait(); err != nil || !slices.Equal(got, []int{300}) {
+		t.Errorf("Filter was given %v entries, want 300 once: %v", got, err)
+	}
 }
