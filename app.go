@@ -48,6 +48,9 @@ type App[C, S any] struct {
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
+	// Group lets names of one directory come together in one call of Filter, also of a
+	// directory that several clients share: see [walk.Options.Group]. nil: none have to.
+	Group func(buf, name []byte) []byte
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S
