@@ -96,6 +96,16 @@ type App[C, S any] struct {
 	// Reports are the kinds of report files that the application can write,
 	// besides the result document itself.
 	Reports []Report[C, S]
+	// Emits says that the application has an output: see [Worker.Emit].
+	Emits bool
+	// Output wraps where the output goes, in the process that asked for it: a header, a
+	// sort, another format. settings are those of the job. Each Write is of whole calls of
+	// Emit, and comes after the one before. Close ends the output, but does not close w. nil
+	// leaves it as it was emitted.
+	Output func(settings C, w io.Writer) (io.WriteCloser, error)
+	// Found tells how many problems were found, if to find such is what the application is
+	// for: a command that found some says so by its exit code.
+	Found func(*S) int64
 	// CheckReports tells before the walk why files of these names can not be
 	// written with the settings, which Prepare has completed. It may be nil.
 	CheckReports func(names []string, settings C) error
@@ -118,6 +128,7 @@ type Worker[C, S any] struct {
 	Stats    *S
 
 	commit  func(func(*S)) error
+	emit    func([]byte) error
 	p       *parts
 	records *recordFile // nil: nothing is recorded
 }
@@ -176,6 +187,8 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
+	Emits                               bool // it has an output
+	Summarizes                          bool // it has something of its own to say to people
 }
 
 // ReportInfo describes a kind of report: see [Report].
@@ -204,7 +217,7 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}

@@ -43,7 +43,7 @@ var layers = []layer{
 	{"apps/*", ". walk stats internal/report internal/owner", anything},
 
 	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
-		"github.com/bmatcuk/doublestar/v4 github.com/spf13/pflag"},
+		"github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress github.com/spf13/pflag"},
 
 	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
 	{"internal/client", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -15,10 +16,11 @@ import (
 
 // Wait returns the result of the job when it has ended. It goes on waiting while
 // the server can not be reached. The error is that of [Run], or why there is no
-// result. If ctx is cancelled the job goes on, and another Wait may follow.
+// result. If ctx is cancelled the job goes on, and another Wait may follow, which goes on with the output
+// where this one was. If the output can not be written, the error is an [OutputError].
 func (j *Job) Wait(ctx context.Context) (Document, error) {
 	if j.s.local.idle() {
-		return j.s.local.result(ctx, j.app, j.o, notRun)
+		return j.s.local.result(ctx, j, notRun)
 	}
 	mail, err := j.listen(ctx)
 	if err != nil {
@@ -40,6 +42,10 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 		return nil, err
 	}
 	defer sub.Stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stopOutput := j.copyOutput(ctx, cancel)
+	defer stopOutput()
 	look := time.NewTicker(2 * time.Second)
 	defer look.Stop()
 	connected, changed := j.s.bus.Connected()
@@ -100,8 +106,24 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 		j.follow(st)
 		if st.Phase == ledger.Ended {
 			mail.drain(ctx)
+			stopOutput()
 			return j.result(ctx, st)
 		}
+	}
+}
+
+// copyOutput copies the output as it comes, until the function that it returns is called.
+// broken is told if it can not be written.
+func (j *Job) copyOutput(ctx context.Context, broken func(error)) (stop func()) {
+	if j.out == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { j.out.follow(ctx, j.s.bus, j.id, broken) })
+	return func() {
+		cancel()
+		wg.Wait()
 	}
 }
 
@@ -136,6 +158,9 @@ func (j *Job) result(ctx context.Context, st *wire.Status) (Document, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", j.id, err)
+	}
+	if err := j.out.finish(ctx, table); err != nil {
+		return nil, fmt.Errorf("the output of job %s: %w", j.id, err)
 	}
 	doc, err := readResult(ctx, table, j.app, &j.o.Options, "")
 	if doc == nil && err != nil {

@@ -277,15 +277,17 @@ func WaitLocal(ctx context.Context, app Application, name string, o *JobOptions)
 	if o == nil {
 		o = &JobOptions{}
 	}
+	var out *outputReader
 	for {
-		doc, err := waitLocal(ctx, app, name, o)
+		doc, err := waitLocal(ctx, app, name, o, &out)
 		if !errors.Is(err, errAway) {
 			return doc, err
 		}
 	}
 }
 
-func waitLocal(ctx context.Context, app Application, name string, o *JobOptions) (Document, error) {
+// waitLocal is one try of WaitLocal: out is what goes on with the output in the next one.
+func waitLocal(ctx context.Context, app Application, name string, o *JobOptions, out **outputReader) (Document, error) {
 	s, err := OpenLocal(ctx, name, &LocalOptions{Logger: o.Logger})
 	if err != nil {
 		return nil, err
@@ -315,6 +317,10 @@ func waitLocal(ctx context.Context, app Application, name string, o *JobOptions)
 	j, err := s.Job(ctx, app, name, o)
 	var doc Document
 	if err == nil {
+		if *out == nil {
+			*out = j.out
+		}
+		j.out = *out
 		doc, err = j.Wait(ctx)
 	}
 	if doc == nil && errors.Is(context.Cause(ctx), errAway) {
@@ -340,12 +346,15 @@ func (l *local) correct(st *JobStatus) {
 
 // result is that of the job as it is, though it may not have ended. Nobody may work
 // on it.
-func (l *local) result(ctx context.Context, app distributed, o *JobOptions, why string) (Document, error) {
+func (l *local) result(ctx context.Context, j *Job, why string) (Document, error) {
 	table, err := l.buses[0].Open(ctx, wire.Table(l.name))
 	if err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", l.name, err)
 	}
-	doc, err := readResult(ctx, table, app, &o.Options, why)
+	if err := j.out.finish(ctx, table); err != nil {
+		return nil, fmt.Errorf("the output of job %s: %w", l.name, err)
+	}
+	doc, err := readResult(ctx, table, j.app, &j.o.Options, why)
 	if doc == nil && err != nil {
 		return nil, fmt.Errorf("the result of job %s: %w", l.name, err)
 	}
@@ -390,7 +399,7 @@ func runJob(ctx context.Context, app distributed, roots []string, o *JobOptions)
 		s.local.forgetUnbegun(ctx)
 		return nil, fmt.Errorf("job %s can not be begun: %w", o.ID, err)
 	}
-	return s.local.run(ctx, &Job{s: s, id: o.ID, app: app, o: o})
+	return s.local.run(ctx, newJob(s, o.ID, app, o))
 }
 
 // forgetUnbegun removes the directory if there is no job in it after all: a signal may
@@ -424,7 +433,7 @@ func resumeJob(ctx context.Context, app distributed, name string, o *JobOptions)
 	if err := isOf(app, spec); err != nil {
 		return nil, &UsageError{err}
 	}
-	j := &Job{s: s, id: name, app: app, o: o}
+	j := newJob(s, name, app, o)
 	st, err := j.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -472,7 +481,7 @@ func (l *local) run(ctx context.Context, j *Job) (Document, error) {
 	why := context.Cause(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resultTime)
 	defer cancel()
-	doc, err = l.result(ctx, j.app, j.o, why.Error())
+	doc, err = l.result(ctx, j, why.Error())
 	if doc != nil && doc.Common().State == Complete {
 		return doc, err // it was too late to interrupt anything
 	}

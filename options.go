@@ -38,6 +38,9 @@ type Options struct {
 	MaxErrors int64
 	// Errors gets every error as a line of JSON, in no order.
 	Errors io.Writer
+	// Output gets what workers emit, in no order: each Write is of whole calls of
+	// [Worker.Emit]. nil discards it.
+	Output io.Writer
 	// Messages, when set, is told of each message to the user, on one goroutine.
 	Messages func(UserMessage)
 	// User, when set, sends and receives messages of a run in this process; of a job
@@ -63,6 +66,10 @@ type Options struct {
 	// FS is walked instead of the operating system's files.
 	FS fs.FS
 }
+
+// Terminal is a writer that may be a terminal, where people read what is written. An
+// App.Output asks for it: names can hold anything.
+type Terminal interface{ IsTerminal() bool }
 
 // LoggerKey is the key of the log attribute that names the part of the program
 // that a line comes from: hydra, walk, client, server, or an application's name.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -86,8 +87,13 @@ type Job struct {
 	app distributed
 	o   *JobOptions
 	u   userParts
+	out *outputReader // nil: nobody wants the output
 
 	seenAt time.Time
+}
+
+func newJob(s *Server, id string, app distributed, o *JobOptions) *Job {
+	return &Job{s: s, id: id, app: app, o: o, out: newOutputReader(app, o)}
 }
 
 // JobStatus says how a job does.
@@ -134,6 +140,7 @@ type distributed interface {
 	client(records string) client.App
 	server(log *slog.Logger) server.App
 	change(now []byte, set []Setting) ([]byte, error)
+	output(spec *wire.Spec, w io.Writer) (io.WriteCloser, error)
 	document(ctx context.Context, spec *wire.Spec, l *ledger.Job, more map[string]json.RawMessage, o *Options, part bool, sums func(*ledger.Record) ([][]byte, error)) (Document, error)
 }
 
@@ -149,6 +156,15 @@ func (a *App[C, S]) document(ctx context.Context, spec *wire.Spec, l *ledger.Job
 		return nil, err
 	}
 	return result, err
+}
+
+// output wraps where the output of a job goes.
+func (a *App[C, S]) output(spec *wire.Spec, w io.Writer) (io.WriteCloser, error) {
+	settings := a.Settings // with what only this command knows
+	if err := json.Unmarshal(spec.Settings, &settings); err != nil {
+		return nil, err
+	}
+	return a.wrapOutput(settings, w)
 }
 
 // spec makes a job of an application with its settings as they are.
@@ -242,7 +258,7 @@ func (s *Server) Submit(ctx context.Context, app Application, roots []string, o 
 	if _, err := s.ask(ctx, wire.Ask{Kind: wire.AskSubmit, Spec: spec}); err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
-	return &Job{s: s, id: spec.Job, app: d, o: o}, nil
+	return newJob(s, spec.Job, d, o), nil
 }
 
 func isDistributed(app Application) (distributed, error) {
@@ -262,7 +278,7 @@ func (s *Server) Job(ctx context.Context, app Application, id string, o *JobOpti
 	if o == nil {
 		o = &JobOptions{}
 	}
-	j := &Job{s: s, id: id, app: d, o: o}
+	j := newJob(s, id, d, o)
 	if _, err := j.Status(ctx); err != nil {
 		return nil, err
 	}

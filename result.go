@@ -103,6 +103,7 @@ type Result[S any] struct {
 
 	summarize func(io.Writer, *Result[S]) error
 	report    func(w io.Writer, name string) error
+	found     func(*S) int64
 }
 
 // Document is a [Result] whose types do not matter any more.
@@ -114,6 +115,16 @@ type Document interface {
 	WriteText(w io.Writer) error
 	// WriteReport writes the report that the end of a file's name asks for.
 	WriteReport(w io.Writer, name string) error
+	// Found is how many problems the application found.
+	Found() int64
+}
+
+// Found implements [Document].
+func (r *Result[S]) Found() int64 {
+	if r.found == nil {
+		return 0
+	}
+	return r.found(r.Stats)
 }
 
 // WriteReport implements [Document].

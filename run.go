@@ -94,7 +94,13 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	if err != nil {
 		return nil, err
 	}
+	if r.outlet, err = r.openOutlet(cancel); err != nil {
+		return nil, parties.finish(walkCtx, &result.Outcome, err)
+	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
+	if lost := r.outlet.close(); lost != nil {
+		result.State, result.Reason, err = Failed, lost.Error(), lost
+	}
 	err = parties.finish(walkCtx, &result.Outcome, err)
 	if result.Stats, err = r.merge(ctx, result, err); err != nil {
 		o.logger("hydra").Debug("run ended", "state", result.State, "err", err)
@@ -110,6 +116,7 @@ type run[C, S any] struct {
 	rules    *rules
 	errors   *errorLog
 	records  *recorder // nil: nothing is recorded
+	outlet   *outlet   // nil: nobody wants the output
 
 	snapshots snapshotLog
 
@@ -127,6 +134,7 @@ type run[C, S any] struct {
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
+	w.emit = r.emitter()
 	var member *post.Member
 	if r.seat != nil {
 		if err := r.begin(ctx); err != nil {
@@ -204,7 +212,7 @@ func (a *App[C, S]) check(settings C) error {
 
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
-	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize}
+	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {

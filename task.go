@@ -92,6 +92,7 @@ type task[C, S any] struct {
 	records  *recorder    // nil: nothing is recorded
 	seat     *seat        // nil: there are no messages
 	mounts   *walk.Mounts // nil: there are no prefixes
+	*emitted
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
@@ -108,6 +109,7 @@ type counted[S any] struct {
 	stats  *S
 	errors *errorLog
 	lines  bytes.Buffer // of the list of errors
+	frames [][]byte     // of the output
 
 	snapshots snapshotLog
 }
@@ -120,6 +122,7 @@ type taskWorker[C, S any] struct {
 	held    *S  // what was committed since the last cut; nil: nothing
 	errors  *errorLog
 	lines   bytes.Buffer
+	emits   emits
 
 	snapshots snapshotLog
 	member    *post.Member // nil: it receives nothing
@@ -138,6 +141,9 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 		return nil, err
 	}
 	if t.rules, err = compileRules(list); err != nil {
+		return nil, err
+	}
+	if t.emitted, err = newEmitted(); err != nil {
 		return nil, err
 	}
 	t.sum = t.empty()
@@ -247,6 +253,11 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 		return nil
 	}
+	w.emits.e = t.emitted
+	w.emit = func(p []byte) error { return w.emits.emit(ctx, p) }
+	if !t.app.Emits {
+		w.emit = func([]byte) error { return errNoOutput }
+	}
 	h, err := t.app.NewHandler(ctx, w.Worker)
 	if err != nil {
 		return nil, err
@@ -327,6 +338,7 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 	if err := move(c.stats, w.Stats); err != nil {
 		return err
 	}
+	c.frames = append(c.frames, w.emits.take()...)
 	if !w.errors.empty() {
 		if err := w.errors.close(); err != nil {
 			return err
@@ -375,9 +387,11 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		c.errors.absorb(e.errors)
 		c.snapshots.absorb(&e.snapshots)
 		c.lines.Write(e.lines.Bytes())
+		c.frames = append(c.frames, e.frames...)
 	}
 	t.mu.Unlock()
 	if c != nil {
+		t.pack(c.frames)
 		if err := stats.Merge(t.sum.stats, c.stats); err != nil {
 			return nil, nil, fmt.Errorf("merge the statistics: %w", err)
 		}

@@ -169,11 +169,18 @@ const lateAnswer = 3 * time.Second
 // cancelled.
 func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra.Document, error) {
 	doc, err := job.Wait(ctx)
-	if doc != nil || ctx.Err() == nil {
+	lost := doc == nil && c.out.failed(err) // nobody reads any more, or the disk is full
+	if doc != nil || ctx.Err() == nil && !lost {
 		return doc, err
 	}
 	signal := context.Cause(ctx)
-	if !c.cancelOnExit {
+	switch {
+	case lost && !c.cancelOnExit:
+		c.say("job " + job.ID() + " goes on: `" + c.toServer("job watch "+job.ID()) + "` puts all of it out")
+		return nil, err
+	case lost:
+		signal = err
+	case !c.cancelOnExit:
 		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), c.as(s.Address()))
 	}
 	ctx = context.WithoutCancel(ctx)

@@ -57,7 +57,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.place(from, p.name); err != nil {
 			return err
 		}
-		r := &call{program: p, common: c, title: cmd.CommandPath()}
+		r := &call{program: p, common: c, title: cmd.CommandPath(), info: info}
 		if cmd.Flags().Changed("resume") {
 			if err := c.checkResume(cmd, app, args); err != nil {
 				return err
@@ -127,6 +127,8 @@ type call struct {
 	remote   bool         // the result is that of a server
 	stream   bool         // events come before it, a line of JSON each
 	localJob string       // the result is that of a job of this machine
+	info     hydra.Info   // of the application
+	out      *output      // nil: the application has none, or it is not wanted
 	logger   *slog.Logger // without a name
 	log      *slog.Logger // of the command line
 	target   target
@@ -158,6 +160,10 @@ func (c *call) run(ctx context.Context, w work, from origins) error {
 	}
 	o.Logger = c.logger
 	o.Messages = c.message
+	if err := c.openOutput(o); err != nil {
+		return err
+	}
+	defer c.out.discard()
 	var list *errorsFile
 	if c.errors != "" {
 		if list, err = openErrorsFile(c.errors); err != nil {
@@ -171,10 +177,14 @@ func (c *call) run(ctx context.Context, w work, from origins) error {
 	if list != nil {
 		err = errors.Join(err, list.close(doc != nil))
 	}
+	if c.out.broke(err) {
+		return err // nobody reads, so nobody is told
+	}
 	if doc == nil {
 		return asUsage(err)
 	}
-	c.code = exitCode(doc.Common(), err)
+	err = errors.Join(err, c.out.close())
+	c.code = exitCode(doc, err)
 	// First what takes least: who ends it now has that at least.
 	printErr := c.print(doc)
 	unwritten := c.writeReports(doc)
@@ -182,7 +192,7 @@ func (c *call) run(ctx context.Context, w work, from origins) error {
 		unwritten = errors.Join(fmt.Errorf("the result could not be printed: %w", printErr), unwritten)
 	}
 	if unwritten != nil {
-		if c.code == exitComplete || c.code == exitErrors {
+		if c.code == exitComplete || c.code == exitErrors || c.code == exitFound {
 			c.code = exitFailed
 		}
 		err = errors.Join(err, unwritten, c.rescue(doc))
@@ -211,7 +221,7 @@ func (c *call) walk(ctx context.Context, w work, o *hydra.Options, logs *logs) (
 	ctx, sigs := watch(ctx, c.screen, c.title, w.signal, ran, c.abort, logs.reopener())
 	o.Monitor = new(hydra.Monitor)
 	way := c.progress.value
-	if c.quiet {
+	if c.quiet || way == "auto" && c.info.Emits && !c.drawsBeside() {
 		way = "none"
 	}
 	var wg sync.WaitGroup
@@ -228,7 +238,8 @@ func (c *call) walk(ctx context.Context, w work, o *hydra.Options, logs *logs) (
 }
 
 // exitCode is the one that applies first.
-func exitCode(o *hydra.Outcome, err error) int {
+func exitCode(doc hydra.Document, err error) int {
+	o := doc.Common()
 	var sig *interruption
 	var limit *hydra.ErrorLimit
 	var cancelled *hydra.CancelledError
@@ -241,6 +252,8 @@ func exitCode(o *hydra.Outcome, err error) int {
 		return exitFailed
 	case o.Walked.Errors > 0:
 		return exitErrors
+	case doc.Found() > 0:
+		return exitFound
 	}
 	return exitComplete
 }
@@ -253,8 +266,10 @@ func (c *call) print(doc hydra.Document) error {
 		write = func(w io.Writer) error { return json.NewEncoder(w).Encode(doc) }
 	case c.format.value == "json":
 		write = func(w io.Writer) error { return writeJSON(w, doc) }
+	case c.info.Emits:
+		return c.printBeside(doc)
 	}
-	if !c.target.set() {
+	if !c.target.set() || c.info.Emits {
 		return write(c.stdout)
 	}
 	err := c.target.write(write)
@@ -273,7 +288,7 @@ func (c *call) tell(o *hydra.Outcome, err error) {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			fmt.Fprintf(c.screen, "%s: %s\n", c.title, escaped(line))
 		}
-	case !o.IsComplete() && !c.quiet && (c.format.value == "json" || c.target.set()):
+	case !o.IsComplete() && !c.quiet && (c.format.value == "json" || c.target.set() && !c.info.Emits):
 		fmt.Fprintf(c.screen, "%s: %s\n", c.title, shortcoming(o))
 	}
 }

@@ -24,6 +24,7 @@ type common struct {
 	rules         ruleList
 	pathFiles     []string
 	null          bool
+	nullToo       pflag.Value // null is what this says; nil: it is a flag of its own
 	prefixFiles   []string
 	prefixes      []string // in them
 
@@ -83,13 +84,23 @@ func (c *common) defineWalk(f *pflag.FlagSet) {
 	f.BoolVar(&c.snapshots, "snapshots", false, "enter the snapshots that storage shows as .snapshot, ~snapshot and .zfs; without this they are left out and counted")
 	f.StringArrayVar(&c.pathFiles, "path-file", nil, "read more paths from `FILE`, one a line; - is standard input")
 	f.StringArrayVar(&c.prefixFiles, "prefix-file", nil, "read from `FILE`, one a line, directories that are mounts of one file system, as those of several NAS front ends: each PATH lies in one of them, and is read through all")
-	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
+	c.defineNull(f)
 
 	c.defineWorkers(f)
 	f.Float64Var(&c.limitOps, "limit-ops", 0, "make at most `N` calls to the file system per second, in the whole job; 0 sets no limit")
 	f.DurationVar(&c.latency, "target-latency", 0, "slow down so that calls for attributes and listings take `TIME` on average, as 5ms")
 	f.Int64Var(&c.maxErrors, "max-errors", 0, "end after `N` errors; 0 never does")
 	c.defineRecords(f)
+}
+
+func (c *common) defineNull(f *pflag.FlagSet) {
+	if own := f.Lookup("null"); own != nil {
+		// An application whose output can have NUL as well: one flag says both.
+		c.nullToo = own.Value
+		own.Usage += "; so do items of --path-file and --prefix-file"
+		return
+	}
+	f.BoolVarP(&c.null, "null", "0", false, "items of --path-file and --prefix-file end with NUL, not with a newline; those of --exclude-from may")
 }
 
 func (c *common) defineWorkers(f *pflag.FlagSet) {
@@ -183,6 +194,9 @@ func (c *common) check() error {
 	}
 	if c.json {
 		c.format.value = "json"
+	}
+	if c.nullToo != nil {
+		c.null = c.nullToo.String() == "true"
 	}
 	return c.cluster.check()
 }

@@ -20,7 +20,8 @@ func (p *program) jobWatch() *cobra.Command {
 		Use:   "watch [flags] ID",
 		Short: "Wait for a job and print its result",
 		Long: `Wait for a job, and print its result as the command does that submitted it, with
-the same exit code. It may have ended long ago.
+the same exit code. It may have ended long ago. What an application puts out is
+put out from its begin, and as it comes.
 
 With --json, and while the job has not ended, what happens to it is printed too: a
 line of JSON for each event, and each --progress-interval (1s) one of how it and its
@@ -76,6 +77,7 @@ Ctrl-C ends the waiting; the job goes on.`,
 		if app == nil {
 			return failed(fmt.Errorf("job %s is one of %s, which this program does not have", found.Job, found.App))
 		}
+		r.info = app.Info()
 		r.stream = c.json && !c.quiet && c.output == "" && found.Phase != "ended"
 		return r.run(cmd.Context(), work{
 			check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,

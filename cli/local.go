@@ -78,6 +78,8 @@ func (c *call) kept(ctx context.Context, doc hydra.Document, err error) (hydra.D
 	switch {
 	case errors.As(err, &other):
 		err = fmt.Errorf("%w: `%s job watch --local %s` waits for its result", err, c.name, other.Job)
+	case doc == nil && c.out.failed(err):
+		err = fmt.Errorf("%w: `%s` goes on", err, c.goesOn(c.info.Name))
 	case doc != nil && ctx.Err() == nil:
 		c.say(fmt.Sprintf("job %s is kept: `%s job remove --local %s` forgets it", c.localJob, c.name, c.localJob))
 	case doc != nil && doc.Common().State == hydra.Interrupted:
@@ -252,7 +254,7 @@ func (c *call) resumeLocal(ctx context.Context, names []string) error {
 		}
 		return asUsage(err)
 	}
-	c.resume = names[0]
+	c.resume, c.info = names[0], app.Info()
 	runner := app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError))
 	return c.resumeJob(ctx, runner, work{check: runner.CheckReports}, nil)
 }
@@ -264,7 +266,7 @@ func (c *call) watchLocal(ctx context.Context, name string, from origins) error 
 	if err != nil {
 		return asUsage(err)
 	}
-	c.localJob = name
+	c.localJob, c.info = name, app.Info()
 	return c.run(ctx, work{
 		check: app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError)).CheckReports,
 		do: func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {

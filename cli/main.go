@@ -22,12 +22,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Exit codes. Where several apply: a signal's, then 7, 1, 3.
+// Exit codes. Where several apply: a signal's, then 7, 1, 3, 4.
 const (
 	exitComplete     = 0 // no errors
 	exitFailed       = 1
 	exitUsage        = 2 // or configuration
 	exitErrors       = 3 // finished, but some entries could not be read or acted on
+	exitFound        = 4 // the application found problems, which is what it is for
 	exitUnreachable  = 5 // the server, or its engine
 	exitUnauthorized = 6
 	exitUnfinished   = 7 // cancelled, or a limit was reached
@@ -151,7 +152,7 @@ An application runs on this machine, or with --server on many: a server
 coordinates, and clients on each machine do the work.
 
 The exit code is 0 if all was done, 1 if the run failed, 2 if it was called
-wrongly, 3 if some entries could not be read, 5 if the server can not be
+wrongly, 3 if some entries could not be read, 4 if problems were found, 5 if the server can not be
 reached, 6 if it refuses the credential, 7 if the run was ended before its end,
 130 or 143 after SIGINT or SIGTERM.`, p.name)
 	root.Flags().Bool("version", false, "print the version")
@@ -273,8 +274,8 @@ func (p *program) flagSets() map[string]*pflag.FlagSet {
 	for _, app := range p.apps {
 		name := app.Info().Name
 		sets[name] = pflag.NewFlagSet(name, pflag.ContinueOnError)
-		newCommon().define(sets[name])
 		app.Configure(sets[name])
+		newCommon().define(sets[name])
 	}
 	return sets
 }

@@ -53,6 +53,7 @@ func app() *hydra.App[settings, counts] {
 	return &hydra.App[settings, counts]{
 		Name:     "chaos",
 		Version:  "1",
+		Emits:    true,
 		Settings: settings{PerFile: duration("HYDRA_CHAOS_PER_FILE")},
 		NewHandler: func(_ context.Context, w *hydra.Worker[settings, counts]) (walk.Handler, error) {
 			return &handler{w: w, poison: poison, pace: pace{each: w.Settings.PerFile}}, nil
@@ -93,7 +94,7 @@ func (h *handler) File(_ context.Context, e *walk.Entry) error {
 	f.Write(h.path)
 	s.Names.Add(int64(f.Sum32()))
 	h.pace.file()
-	return nil
+	return h.w.Emit(append(h.path, '\n'))
 }
 
 func (h *handler) EnterDir(_ context.Context, d *walk.Dir) error {

@@ -3,10 +3,12 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -78,7 +80,7 @@ func play(ctx context.Context, role string) error {
 		priority, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_PRIORITY"))
 		least, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_CLIENTS"))
 		j, err := s.Submit(ctx, application(), roots(), &hydra.JobOptions{
-			Options:    hydra.Options{Stall: duration("HYDRA_CHAOS_STALL"), Prefixes: prefixes()},
+			Options:    hydra.Options{Stall: duration("HYDRA_CHAOS_STALL"), Prefixes: prefixes(), Output: &said},
 			Priority:   priority,
 			MinClients: least,
 			Events:     func(e hydra.JobEvent) { fmt.Fprintln(os.Stderr, "event:", e.Text) },
@@ -101,7 +103,7 @@ func play(ctx context.Context, role string) error {
 
 // run runs an application in this process alone.
 func run[S, T any](ctx context.Context, a *hydra.App[S, T]) error {
-	r, err := hydra.Run(ctx, a, roots(), &hydra.Options{Workers: 2})
+	r, err := hydra.Run(ctx, a, roots(), &hydra.Options{Workers: 2, Output: &said})
 	if r == nil {
 		return err
 	}
@@ -118,6 +120,21 @@ func prefixes() []string {
 	return nil
 }
 
+// said is the output of this process: what is there twice, torn or missing changes it.
+var said output
+
+type output struct{ lines, sum int64 }
+
+func (o *output) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		h := fnv.New32a()
+		h.Write(line)
+		o.lines++
+		o.sum += int64(h.Sum32())
+	}
+	return len(p), nil
+}
+
 // print prints a result, if there is one.
 func print(doc hydra.Document, err error) error {
 	if doc == nil {
@@ -127,6 +144,7 @@ func print(doc hydra.Document, err error) error {
 	if jsonErr != nil {
 		return jsonErr
 	}
+	text = fmt.Appendf(text[:len(text)-1], `,"output":{"lines":%d,"sum":%d}}`, said.lines, said.sum)
 	if _, writeErr := os.Stdout.Write(text); writeErr != nil {
 		return writeErr
 	}

@@ -77,6 +77,21 @@ type Talker interface {
 	Hush()
 }
 
+// Emitter is a Task with an output.
+type Emitter interface {
+	Task
+	// Wake is called once, before all other methods but Options: wake is to be called when
+	// Enough becomes true.
+	Wake(wake func())
+	// Enough says that so much was emitted that it is to be written down soon.
+	Enough() bool
+	// Output are the parts of the output that became certain with the last Sum, on whose
+	// goroutine it is called.
+	Output() [][]byte
+	// Wrote says that parts of so many bytes were written down, or are lost with the session.
+	Wrote(bytes int)
+}
+
 // Seat is what a Talker has for its messages.
 type Seat struct {
 	Table   bus.Table

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type cutDone struct {
 	by      uint64 // Control.SettingsRev when it began
 	sum     []byte
 	errors  []byte
+	output  [][]byte
 	err     error
 	took    time.Duration
 	stopped bool
@@ -48,6 +50,7 @@ func (s *session) cut(ctx context.Context, more bool) {
 		d := cutDone{cut: cut, whole: whole, by: by}
 		summed := time.Now()
 		d.sum, d.errors, d.err = s.run.Sum(cut.Epoch, whole)
+		d.output = s.output()
 		d.took = time.Since(summed)
 		s.cuts <- d
 	})
@@ -72,6 +75,7 @@ func (s *session) end(ctx context.Context) {
 		d := cutDone{cut: cut, stopped: true, err: err, whole: whole, by: by}
 		var sumErr error
 		d.sum, d.errors, sumErr = s.run.Sum(cut.Epoch, whole)
+		d.output = s.output()
 		if d.err == nil {
 			d.err = sumErr
 		}
@@ -144,6 +148,11 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 		w.errParts = append(w.errParts[:part:part], part)
 		c.Errors = w.errParts
 	}
+	c.Output = old.Output
+	for _, part := range d.output {
+		puts = append(puts, put{wire.KeyOutput(s.id, c.Output), part})
+		c.Output++
+	}
 	items := d.cut.Items
 	switch s.c.o.Bug {
 	case BugForgetChild:
@@ -151,7 +160,7 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 			items = items[1:]
 		}
 	case BugEarlyRecord:
-		c.Totals, c.Data, c.DataKeys = old.Totals, old.Data, old.DataKeys
+		c.Totals, c.Data, c.DataKeys, c.Output = old.Totals, old.Data, old.DataKeys, old.Output
 		w.sumKeys = nil
 	case BugGiveUnwritten:
 		for _, b := range w.ledger.Last().Outs {
@@ -184,6 +193,7 @@ func (s *session) write(ctx context.Context, r ledger.Record, before ...put) {
 	s.wg.Go(func() {
 		d := writeDone{record: r}
 		defer func() { s.writes <- d }()
+		defer s.wrote(before)
 		for _, p := range before {
 			if d.err = s.put(ctx, p.key, p.data, 0, nil); d.err != nil {
 				return
@@ -191,6 +201,37 @@ func (s *session) write(ctx context.Context, r ledger.Record, before ...put) {
 		}
 		d.err = s.put(ctx, wire.KeyRecord(s.id), ledger.Encode(&r), rev, &d.rev)
 	})
+}
+
+// output is what became certain with the last sum.
+func (s *session) output() [][]byte {
+	if e, emits := s.run.(Emitter); emits {
+		return e.Output()
+	}
+	return nil
+}
+
+// emitsEnough says that so much output waits that it is worth a record.
+func (s *session) emitsEnough() bool {
+	e, emits := s.run.(Emitter)
+	return emits && e.Enough()
+}
+
+// wrote makes room for more output.
+func (s *session) wrote(puts []put) {
+	e, emits := s.run.(Emitter)
+	if !emits {
+		return
+	}
+	n := 0
+	for _, p := range puts {
+		if strings.HasPrefix(p.key, wire.PrefixOut) {
+			n += len(p.data)
+		}
+	}
+	if n > 0 {
+		e.Wrote(n)
+	}
 }
 
 // put is Put, again for as long as nobody knows what became of it.

@@ -150,6 +150,9 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 		s.setRate(pace.Grant{Rate: wire.FirstRate})
 	}
 	s.throttle.Measure(spec.Latency > 0)
+	if e, emits := run.(Emitter); emits {
+		e.Wake(s.wake)
+	}
 	if t, talks := run.(Talker); talks {
 		t.Talk(Seat{Table: table, Client: c.id, Host: c.o.Host, Session: id, Interject: s.interject})
 	}
@@ -469,7 +472,7 @@ func (s *session) act(ctx context.Context) {
 	if s.spec.Local {
 		every = min(max(minLocal, 100*w.cost), maxCommit)
 	}
-	late := w.changed && time.Since(w.cutAt) >= every // however much careful work waits
+	late := w.changed && time.Since(w.cutAt) >= every || s.emitsEnough() // however much careful work waits
 	asked := w.give > 0 && load.Pending > 0 && time.Since(w.tookAt) >= giveAgain
 	if !late && !asked && !load.Paused && s.nextCareful(ctx, load) {
 		return

@@ -105,6 +105,7 @@ type Record struct {
 	Data     []byte   // what the application counted; or, if it is large,
 	DataKeys []string // where it is, in parts that are added up
 	Errors   []uint32 // parts of the list of errors that were written
+	Output   uint32   // how many parts of the output were written
 
 	// Mounts say what was opened through each of several mounts, and how they do;
 	// Notes what happened to them that somebody should know.
@@ -211,6 +212,7 @@ type Counted struct {
 	Data     []byte
 	DataKeys []string
 	Errors   []uint32
+	Output   uint32
 	Stopped  bool
 	Fatal    string
 	Named    []Place // those of the last record that may still be worked on
@@ -234,6 +236,7 @@ func (s *Session) Commit(held []walk.Item, c Counted) Record {
 	c.Totals.FirstError = nil
 	r.Held, r.Totals, r.Shared, r.Stopped, r.Fatal = held, c.Totals, c.Shared, c.Stopped, c.Fatal
 	r.Data, r.DataKeys, r.Errors, r.Settings = c.Data, c.DataKeys, c.Errors, c.Settings
+	r.Output = c.Output
 	r.Mounts, r.Notes = c.Mounts, c.Notes
 	r.Named, r.Alone = c.Named, c.Alone
 	r.Moved = len(c.Named) > 0 && c.Totals.Entries() != s.named

@@ -47,6 +47,7 @@ const (
 	PrefixRec    = PrefixLedger + "s."    // ledger.Record, by session
 	PrefixSum    = "d."                   // what an application counted, by session and number
 	PrefixErr    = "e."                   // lists of errors, by session and number
+	PrefixOut    = "o."                   // what an application emitted, by session and number
 )
 
 // Table is the name of a job's table.
@@ -60,6 +61,10 @@ func KeySum(s ledger.SessionID, n uint64) string { return fmt.Sprintf("%s%s.%d",
 
 // KeyErrors is the key of a part of a session's list of errors.
 func KeyErrors(s ledger.SessionID, n uint32) string { return fmt.Sprintf("%s%s.%d", PrefixErr, s, n) }
+
+// KeyOutput is the key of a part of a session's output. It is written before the record
+// that counts it, and never again: Record.Output are those from 0 on.
+func KeyOutput(s ledger.SessionID, n uint32) string { return fmt.Sprintf("%s%s.%d", PrefixOut, s, n) }
 
 // Spec says what a job is.
 type Spec struct {

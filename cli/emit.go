@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/hydrawalk/hydra"
+)
+
+// output is where the output of an application goes: standard output, or the file of
+// --output. Its methods may be called on nil.
+type output struct {
+	w    io.Writer
+	file *os.File // of t; nil: standard output
+	t    *target
+}
+
+// terminal is standard output that somebody looks at.
+type terminal struct{ *os.File }
+
+// IsTerminal implements [hydra.Terminal].
+func (terminal) IsTerminal() bool { return true }
+
+// openOutput opens where the output goes, if there is one and it is wanted: the JSON document
+// takes its place on standard output.
+func (c *call) openOutput(o *hydra.Options) error {
+	switch {
+	case !c.info.Emits:
+		return nil
+	case c.target.set():
+		f, err := c.target.open()
+		if err != nil {
+			return err
+		}
+		c.out = &output{w: f, file: f, t: &c.target}
+	case c.format.value == "json":
+		return nil
+	case isTerminal(c.stdout):
+		c.out = &output{w: terminal{c.stdout}}
+	default:
+		c.out = &output{w: c.stdout}
+	}
+	o.Output = c.out.w
+	return nil
+}
+
+// failed tells whether a run ended because its output could not be written.
+func (o *output) failed(err error) bool {
+	var lost *hydra.OutputError
+	return o != nil && errors.As(err, &lost)
+}
+
+// broke tells whether it ended because nobody reads its output any more.
+func (o *output) broke(err error) bool { return o.failed(err) && isClosedPipe(err) }
+
+// close puts the file in its place.
+func (o *output) close() error {
+	if o == nil || o.file == nil {
+		return nil
+	}
+	f := o.file
+	o.file = nil
+	return o.t.finish(f)
+}
+
+// discard removes what was begun, unless it was closed.
+func (o *output) discard() {
+	if o != nil && o.file != nil {
+		_ = o.file.Close() // nobody wants it
+		o.t.discard()
+	}
+}
+
+// drawsBeside tells whether progress can be drawn while there is output.
+func (c *call) drawsBeside() bool {
+	_, both := c.outWriter().(terminal)
+	return c.screen.terminal && !both
+}
+
+func (c *call) outWriter() io.Writer {
+	if c.out == nil {
+		return nil
+	}
+	return c.out.w
+}
+
+// printBeside prints for people what is not in the output, on standard error. An
+// application that has nothing to say there is silent when all is well.
+func (c *call) printBeside(doc hydra.Document) error {
+	o := doc.Common()
+	if c.quiet && o.IsComplete() {
+		return nil
+	}
+	var b bytes.Buffer
+	if c.info.Summarizes && !c.quiet {
+		if err := writeText(&b, doc, c.colored(false), c.remote, c.again(doc)); err != nil {
+			return err
+		}
+	} else {
+		writeRefused(&b, o, false)
+		writeShortcomings(&b, o, false)
+		b = *bytes.NewBuffer(bytes.TrimLeft(b.Bytes(), "\n"))
+	}
+	_, err := c.screen.Write(b.Bytes())
+	return err
+}
+
+// open opens the file for what comes bit by bit: finish puts it in its place.
+func (t *target) open() (*os.File, error) {
+	if t.direct {
+		return os.OpenFile(t.path, os.O_WRONLY, 0)
+	}
+	return t.create()
+}
+
+// finish ends what open began.
+func (t *target) finish(f *os.File) error {
+	if t.direct {
+		return f.Close()
+	}
+	defer t.discard()
+	if st, err := os.Stat(t.path); err == nil {
+		_ = f.Chmod(st.Mode().Perm()) // as the file was before, if that is possible
+	}
+	syncErr := f.Sync()
+	if err := cmp.Or(syncErr, f.Close()); err != nil {
+		return named(err, t.path)
+	}
+	err := t.rename()
+	if err == nil {
+		return nil
+	}
+	// As in write: perhaps it can be written to.
+	worse := t.overwrite(func(w io.Writer) error {
+		from, err := os.Open(t.temp)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		_, err = io.Copy(w, from)
+		return err
+	})
+	if worse != nil {
+		return errors.Join(err, worse)
+	}
+	return nil
+}
