@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hydrawalk/hydra/internal/report"
@@ -126,7 +127,7 @@ func (p *printer) add(f *finding, _ []byte) error {
 		p.began = true
 		fmt.Fprintf(p.w, "%-17s %s\n", "CHECK", "PATH: DETAIL")
 	}
-	text := report.Printable(f.Path.String())
+	text := f.shown(f.Path.String())
 	if about := f.about(); about != "" {
 		text += ": " + about
 	}
@@ -146,12 +147,23 @@ func (f *finding) about() string {
 		parts = append(parts, fmt.Sprintf("more than %s", f.limit()))
 	}
 	if f.OtherPath != "" {
-		parts = append(parts, "see "+report.Printable(bytesOr(f.OtherBytes, f.OtherPath)))
+		parts = append(parts, "see "+f.shown(bytesOr(f.OtherBytes, f.OtherPath)))
 	}
 	if f.Target != "" {
 		parts = append(parts, "leads to "+report.Printable(bytesOr(f.TargetB64, f.Target)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shown is a path for people: quoted where its end, or its characters, would not be seen.
+func (f *finding) shown(path string) string {
+	if f.Check == kinds[normalization].key {
+		return strconv.QuoteToASCII(path)
+	}
+	if strings.TrimSpace(path) != path {
+		return strconv.Quote(path)
+	}
+	return report.Printable(path)
 }
 
 func (f *finding) limit() string {

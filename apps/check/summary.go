@@ -36,11 +36,7 @@ func summarize(w io.Writer, r *hydra.Result[Stats]) error {
 		if n == 0 {
 			continue
 		}
-		what := whatOf(by)
-		if len(what) > 49 {
-			what = what[:strings.LastIndexByte(what[:50], ' ')]
-		}
-		fmt.Fprintf(&b, "%28s   %s\n", humanize.Comma(n), what)
+		fmt.Fprintf(&b, "%28s   %s\n", humanize.Comma(n), whatOf(by))
 	}
 	if s.SymlinkUnknown > 0 {
 		fmt.Fprintf(&b, "%28s   symbolic links that nobody looked behind\n", humanize.Comma(int64(s.SymlinkUnknown)))
