@@ -83,6 +83,16 @@ type App[C, S any] struct {
 	// handlers are made. An error fails the run.
 	Client func(context.Context, *Client[C, S]) error
 
+	// Changes says that the application changes what it finds. Its handlers are Actors,
+	// and plan what they change: see [Worker.Plan]. Acted counts what came of an act,
+	// also of one whose client died: it gets the statistics of whoever found out.
+	Changes bool
+	Acted   func(*S, *Act)
+	// Tail is what comes when nothing of the walk remains, once and by one client, if
+	// the application changes anything: for what has to wait for all else, as to remove
+	// directories that became empty. If that client dies another one does it again.
+	Tail func(context.Context, *Tail[C, S]) error
+
 	// Finish is called once, when the statistics of all workers have been
 	// merged into r.Stats: for what is computed from them. Unlike a phase it runs where
 	// the result is shown, each time that somebody looks at the result of a job, and
@@ -128,6 +138,7 @@ type Worker[C, S any] struct {
 	Stats    *S
 
 	commit  func(func(*S)) error
+	acts    *actBatch
 	emit    func([]byte) error
 	p       *parts
 	records *recordFile // nil: nothing is recorded

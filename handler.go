@@ -16,6 +16,7 @@ type observed struct {
 	snapshotUser walk.SnapshotHandler // nil if the application's handler is none
 	snapshots    *snapshotLog
 	records      *recordFile // nil: nothing is recorded
+	acts         *actBatch   // nil: nothing is changed
 }
 
 func (h *observed) Error(ctx context.Context, err *walk.Error) {
@@ -36,6 +37,9 @@ func (h *observed) Flush(ctx context.Context) error {
 	var err error
 	if f, ok := h.Handler.(walk.Flusher); ok {
 		err = f.Flush(ctx)
+	}
+	if h.acts != nil && err == nil {
+		err = h.acts.flush(ctx)
 	}
 	if h.records != nil {
 		// What it could not write does not keep what was counted from being so.
@@ -65,8 +69,8 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile) walk.Handler {
-	base := &observed{Handler: h, errors: errors, snapshots: snapshots, records: records}
+func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile, acts *actBatch) walk.Handler {
+	base := &observed{Handler: h, errors: errors, snapshots: snapshots, records: records, acts: acts}
 	base.user, _ = h.(walk.ErrorHandler)
 	base.snapshotUser, _ = h.(walk.SnapshotHandler)
 	dirs, hasDirs := h.(walk.DirHandler)

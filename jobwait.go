@@ -229,18 +229,5 @@ func readPart(ctx context.Context, table bus.Table, app distributed, o *Options,
 		return nil, err
 	}
 	l := ledger.NewJob(state, records)
-	return app.document(ctx, spec, l, more, o, part, func(r *ledger.Record) ([][]byte, error) {
-		var parts [][]byte
-		if r.Data != nil {
-			parts = append(parts, r.Data)
-		}
-		for _, key := range r.DataKeys {
-			v, err := table.Get(ctx, key)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, v.Data)
-		}
-		return parts, nil
-	})
+	return app.document(ctx, spec, l, more, o, part, func(r *ledger.Record) ([][]byte, error) { return sumsOf(ctx, table, r) })
 }

@@ -36,6 +36,12 @@ type Options struct {
 	TargetLatency time.Duration
 	// MaxErrors, when positive, is the number of errors that ends the walk.
 	MaxErrors int64
+	// MaxActs, when positive, is how much an application may change: no more than so
+	// many acts are done, whatever dies, and the walk ends when another one would be.
+	MaxActs int64
+	// Acts is the directory of the file in which a run in this process writes down what
+	// it changes: the Outcome names it. "" is a directory of the user's own.
+	Acts string
 	// Errors gets every error as a line of JSON, in no order.
 	Errors io.Writer
 	// Output gets what workers emit, in no order: each Write is of whole calls of

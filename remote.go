@@ -210,6 +210,9 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		Latency:   max(o.TargetLatency, 0),
 		AllErrors: o.Errors != nil,
 		Local:     o.local,
+		Changes:   a.Changes,
+		Tail:      a.Tail != nil,
+		Budget:    max(o.MaxActs, 0),
 		Submitted: now,
 	}
 	for _, t := range a.Topics {

@@ -74,6 +74,9 @@ type Outcome struct {
 
 	// Phases is what the application's phases attached, by name.
 	Phases map[string]json.RawMessage
+
+	// Acts is the file in which a run in this process wrote down what it changed.
+	Acts string
 }
 
 // Change is a setting of a job that a user changed while it ran.
@@ -176,6 +179,7 @@ type resultJSON struct {
 	Changes       []Change                   `json:"settings_changes,omitempty"`
 	ChangeCount   int                        `json:"settings_changes_count,omitempty"`
 	Phases        map[string]json.RawMessage `json:"phases,omitempty"`
+	Acts          *stats.Path                `json:"acts,omitempty"`
 	Stats         json.RawMessage            `json:"stats"`
 }
 
@@ -196,6 +200,15 @@ type baseJSON struct {
 	FailedFiles    int64 `json:"failed_files"`
 	QueuedDirs     int64 `json:"queued_dirs"`
 	QueuedFiles    int64 `json:"queued_files"`
+}
+
+// pathOf is nil for no path.
+func pathOf(path string) *stats.Path {
+	if path == "" {
+		return nil
+	}
+	p := stats.PathOf(path)
+	return &p
 }
 
 // MarshalJSON implements [json.Marshaler].
@@ -245,6 +258,7 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		Changes:       r.Changes,
 		ChangeCount:   r.ChangeCount,
 		Phases:        r.Phases,
+		Acts:          pathOf(r.Acts),
 		Stats:         noStats,
 	}
 	doc.Paths, doc.PathsB64 = pathLists(r.Paths)

@@ -90,6 +90,12 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		r.records = newRecorder(o.Records, result.Job, recordHead{Job: result.Job, App: app.Name, Host: host})
 		defer r.records.close()
 	}
+	if app.Changes {
+		host, _ := os.Hostname()
+		if r.acts, err = newActFile(o.Acts, newActHead(result.Job, app.Name, host, roots, result.Settings), o.MaxActs); err != nil {
+			return nil, err
+		}
+	}
 	parties, err := r.gather(walkCtx, result.Job)
 	if err != nil {
 		return nil, err
@@ -98,6 +104,9 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 		return nil, parties.finish(walkCtx, &result.Outcome, err)
 	}
 	err = r.walk(walkCtx, roots, &result.Outcome)
+	if app.Changes {
+		err = r.endActs(walkCtx, roots, result, err)
+	}
 	if lost := r.outlet.close(); lost != nil {
 		result.State, result.Reason, err = Failed, lost.Error(), lost
 	}
@@ -116,7 +125,10 @@ type run[C, S any] struct {
 	rules    *rules
 	errors   *errorLog
 	records  *recorder // nil: nothing is recorded
-	outlet   *outlet   // nil: nobody wants the output
+	acts     *actFile  // nil: nothing is changed
+
+	tailErrors int64
+	outlet     *outlet // nil: nobody wants the output
 
 	snapshots snapshotLog
 
@@ -133,6 +145,9 @@ type run[C, S any] struct {
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
 	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	if r.acts != nil {
+		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
+	}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
 	w.emit = r.emitter()
 	var member *post.Member
@@ -143,6 +158,9 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		w.p, member = r.seat.worker()
 	}
 	h, err := r.app.NewHandler(ctx, w)
+	if err == nil {
+		err = w.acts.of(h)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +170,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	return observe(h, r.errors, &r.snapshots, r.rules, w.records), nil
+	return observe(h, r.errors, &r.snapshots, r.rules, w.records, w.acts), nil
 }
 
 // commit adds a worker's statistics to the sum and resets them.
@@ -199,6 +217,9 @@ func (a *App[C, S]) check(settings C) error {
 	}
 	if err := a.checkParts(); err != nil {
 		return err
+	}
+	if a.Changes && a.Acted == nil {
+		return fmt.Errorf("the application %s changes things and has no Acted", a.Name)
 	}
 	s := a.newStats(settings)
 	if err := stats.Merge(s, a.newStats(settings)); err != nil {
@@ -303,6 +324,30 @@ func judge(ctx context.Context, t *walk.Totals, err error, errs *errorLog) (Stat
 // finishTime is how long the application may take to finish a run that was
 // cancelled.
 const finishTime = 5 * time.Second
+
+// endActs does what comes after the walk, and closes the file.
+func (r *run[C, S]) endActs(ctx context.Context, roots []string, result *Result[S], err error) error {
+	if r.app.Tail != nil && err == nil && result.State == Complete {
+		if tailErr := r.tail(ctx, roots); tailErr != nil && ctx.Err() != nil {
+			result.State, result.Reason, err = Interrupted, context.Cause(ctx).Error(), context.Cause(ctx)
+		} else if tailErr != nil {
+			err = result.fail(err, tailErr)
+		}
+		result.Finished = time.Now()
+		result.Errors, result.ErrorCounts = r.errors.smallest, r.errors.counts
+		result.Walked.Errors += r.tailErrors
+	}
+	if r.acts.isSpent() && err == nil {
+		limit := &ActLimitError{r.o.MaxActs}
+		result.State, result.Reason, err = Stopped, limit.Error(), limit
+	}
+	path, closeErr := r.acts.close()
+	result.Acts = path
+	if closeErr != nil {
+		err = result.fail(err, closeErr)
+	}
+	return err
+}
 
 // merge merges the statistics of all workers and lets the application finish
 // them. It returns err, or why this failed.

@@ -92,11 +92,13 @@ type task[C, S any] struct {
 	records  *recorder    // nil: nothing is recorded
 	seat     *seat        // nil: there are no messages
 	mounts   *walk.Mounts // nil: there are no prefixes
+	acts     *client.Acts // nil: nothing is changed
 	*emitted
 
 	mu      sync.Mutex
 	workers map[int]*taskWorker[C, S]
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
+	beside  *counted[S]    // by no worker, since the last Sum; nil: nothing
 	updates int            // of settings, which mu guards too
 
 	sum   *counted[S] // of the session; only Sum touches it
@@ -112,6 +114,7 @@ type counted[S any] struct {
 	frames [][]byte     // of the output
 
 	snapshots snapshotLog
+	acts      actSum
 }
 
 // taskWorker is one worker of a session. Only its goroutine touches it.
@@ -237,6 +240,9 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	if t.seat != nil {
 		w.p, member = t.seat.worker()
 	}
+	if t.acts != nil {
+		w.acts = newActBatch(t.acts, id, func(a *Act) { t.app.Acted(w.Stats, a) })
+	}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
 		w.errors = newErrorLog(specRoots(t.spec), &w.lines, 0, nil)
@@ -259,6 +265,9 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		w.emit = func([]byte) error { return errNoOutput }
 	}
 	h, err := t.app.NewHandler(ctx, w.Worker)
+	if err == nil {
+		err = w.acts.of(h)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +280,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
-	return observe(h, w.errors, &w.snapshots, t.rules, w.records), nil
+	return observe(h, w.errors, &w.snapshots, t.rules, w.records, w.acts), nil
 }
 
 // Update implements the client's Task.
@@ -348,6 +357,11 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		w.lines.Reset()
 		w.errors.clear()
 	}
+	if w.acts != nil {
+		c.acts.saw(id, w.acts.number)
+		c.acts.Limited += w.acts.limited
+		w.acts.limited = 0
+	}
 	if len(w.snapshots.smallest) > 0 {
 		c.snapshots.absorb(&w.snapshots)
 		w.snapshots.clear()
@@ -364,18 +378,23 @@ type sumOf struct {
 	BadRoots []string // could not be opened
 
 	Snapshots []string // that were left out
+	Acts      actSum
 }
 
 // Sum implements the client's Task.
 func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error) {
 	t.mu.Lock()
 	var c *counted[S]
-	for i, e := range t.epochs {
+	for i, e := range []*counted[S]{t.epochs[0], t.epochs[1], t.beside} {
 		// Also one before, whose cut did not come to its end because the walk did.
 		if e == nil || e.epoch > epoch {
 			continue
 		}
-		t.epochs[i] = nil
+		if i < len(t.epochs) {
+			t.epochs[i] = nil
+		} else {
+			t.beside = nil
+		}
 		if c == nil {
 			c = e
 			continue
@@ -386,6 +405,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		}
 		c.errors.absorb(e.errors)
 		c.snapshots.absorb(&e.snapshots)
+		c.acts.add(&e.acts)
 		c.lines.Write(e.lines.Bytes())
 		c.frames = append(c.frames, e.frames...)
 	}
@@ -397,6 +417,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		}
 		t.sum.errors.absorb(c.errors)
 		t.sum.snapshots.absorb(&c.snapshots)
+		t.sum.acts.add(&c.acts)
 		lines = c.lines.Bytes()
 	}
 	switch {
@@ -410,7 +431,7 @@ func (t *task[C, S]) Sum(epoch uint64, whole bool) (sum, lines []byte, err error
 		}
 	}
 	s := c.errors.sum()
-	s.Snapshots = c.snapshots.smallest
+	s.Snapshots, s.Acts = c.snapshots.smallest, c.acts
 	if s.Stats, err = t.codec.Encode(c.stats); err != nil {
 		return nil, nil, fmt.Errorf("write the statistics: %w", err)
 	}
@@ -441,6 +462,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	var snapshots snapshotLog
 	clients := map[ledger.ClientID]int{} // with the most workers
 	t := &result.Walked
+	var limited int64
 	for _, r := range l.Records() {
 		t.Add(&r.Totals)
 		result.addPrefixes(r)
@@ -465,6 +487,9 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 			}
 			errs.take(&s)
 			snapshots.add(s.Snapshots...)
+			t.ProcessedFiles += s.Acts.Processed
+			t.Errors += s.Acts.Errors
+			limited += s.Acts.Limited
 		}
 	}
 	for _, n := range clients {
@@ -511,6 +536,10 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 		result.State, result.Reason = State(l.Verdict.State), l.Verdict.Reason
 	} else {
 		result.State, result.Reason, err = judgeJob(l, t, errs, spec)
+	}
+	if limited > 0 && (result.State == Complete || result.State == Stopped) {
+		limit := &ActLimitError{spec.Budget}
+		result.State, result.Reason, err = Stopped, limit.Error(), limit
 	}
 	if a.Finish != nil && result.State != Failed {
 		if finishErr := a.Finish(ctx, result); finishErr != nil {

@@ -17,6 +17,8 @@ const (
 	OpStat     = "stat"     // read the attributes of an entry
 	OpReadlink = "readlink" // read the target of a symbolic link
 	OpRemove   = "remove"   // remove an entry
+	OpMove     = "move"     // move an entry
+	OpMake     = "mkdir"    // make a directory
 	OpHandle   = "handle"   // the handler itself
 )
 

@@ -81,6 +81,9 @@ func (s *session) follow(c *ledger.Control) error {
 	s.follows()
 	s.throttle.Measure(now.Latency > 0)
 	s.walk.Pause(s.pauses())
+	if s.acts != nil {
+		s.acts.pause(s.pauses())
+	}
 	return nil
 }
 

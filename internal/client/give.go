@@ -121,6 +121,7 @@ func (s *session) nextCareful(ctx context.Context, load walk.Load) bool {
 // stall gives the session up, because a directory does not answer.
 func (s *session) stall(ctx context.Context, stalled []walk.Stall) error {
 	w := &s.owned
+	s.hold()
 	var found []ledger.Stall
 	// Where a mount is to blame, its work is done through another: by whoever gets it.
 	for _, st := range s.walk.Blame(stalled) {

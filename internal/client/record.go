@@ -65,7 +65,12 @@ func (s *session) end(ctx context.Context) {
 	whole, by := w.wantsWhole(), w.settings
 	// It waits for the workers, and one may hang in a system call: it is not
 	// waited for when the session ends.
+	tail := w.tail
 	go func() {
+		if tail != nil {
+			tail.cancel()
+			<-tail.done
+		}
 		s.walk.Stop()
 		cut, err := s.walk.Wait()
 		if cut == nil {
@@ -113,6 +118,7 @@ func (s *session) cutMade(ctx context.Context, d cutDone) error {
 	if d.err != nil {
 		// What was counted since the last record may be lost, as after an error of
 		// Flush: it is to be done again, should somebody resume the job.
+		s.hold()
 		r := ledger.Abandon(w.written, nil)
 		r.Fatal = d.err.Error()
 		s.write(ctx, r)
@@ -193,6 +199,11 @@ func (s *session) write(ctx context.Context, r ledger.Record, before ...put) {
 	s.wg.Go(func() {
 		d := writeDone{record: r}
 		defer func() { s.writes <- d }()
+		if s.acts != nil {
+			if d.err = s.acts.Flush(ctx); d.err != nil {
+				return
+			}
+		}
 		defer s.wrote(before)
 		for _, p := range before {
 			if d.err = s.put(ctx, p.key, p.data, 0, nil); d.err != nil {

@@ -45,6 +45,10 @@ type session struct {
 	fetch  chan fetched
 	takes  chan taken
 	harms  chan learned
+	acts   *Acts // nil: nothing is changed
+	barred chan error
+	found  chan found
+	tails  chan error
 
 	owned owned // by loop
 
@@ -98,6 +102,10 @@ type owned struct {
 	paceDone  int64
 	fetching  bool
 	suspects  map[ledger.Place]bool
+	finding   bool   // what became of the acts of a lost session
+	found     *found // what did, until it can be counted
+	tail      *tail  // nil: it is not here
+	broken    error  // why all that was not committed is given up
 	harm      uint64 // what is known of directories that do harm: see ledger.State.Harm
 	harmTold  uint64
 	learning  bool
@@ -140,6 +148,9 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 		fetch:  make(chan fetched, 1),
 		takes:  make(chan taken, 1),
 		harms:  make(chan learned, 1),
+		barred: make(chan error, 1),
+		found:  make(chan found, 1),
+		tails:  make(chan error, 1),
 		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host), control: k.control, settings: k.control.SettingsRev},
 	}
 	s.prio.Store(int32(spec.Priority))
@@ -150,6 +161,11 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 		s.setRate(pace.Grant{Rate: wire.FirstRate})
 	}
 	s.throttle.Measure(spec.Latency > 0)
+	if ch, changes := run.(Changer); changes && spec.Changes {
+		s.acts = newActs(s)
+		s.owned.ledger.SetActs()
+		ch.Act(s.acts)
+	}
 	if e, emits := run.(Emitter); emits {
 		e.Wake(s.wake)
 	}
@@ -291,6 +307,11 @@ func (s *session) loop(ctx context.Context) error {
 		}
 	}()
 
+	if s.acts != nil {
+		s.wg.Go(func() { s.acts.run(ctx) })
+		defer s.acts.stop(ErrStopped)
+		s.acts.pause(s.pauses())
+	}
 	// It exists from its first record on, which holds nothing.
 	s.write(ctx, s.owned.ledger.Commit(nil, ledger.Counted{}))
 	s.owned.cutAt = time.Now()
@@ -331,6 +352,17 @@ func (s *session) loop(ctx context.Context) error {
 			}
 		case t := <-s.takes:
 			s.give(ctx, t)
+		case err := <-s.barred:
+			return err
+		case f := <-s.found:
+			s.owned.finding = false
+			if f.err != nil {
+				s.log.Warn("what a lost client changed can not be found out yet", "session", f.of, "err", f.err)
+			} else {
+				s.owned.found = &f
+			}
+		case err := <-s.tails:
+			s.tailEnded(ctx, err)
 		case d := <-s.cuts:
 			if err := s.cutMade(ctx, d); err != nil {
 				return err
@@ -361,6 +393,9 @@ func (s *session) obey(ctx context.Context, o wire.Order) {
 	if o.Share.Number > 0 {
 		s.setRate(o.Share)
 	}
+	if s.acts != nil {
+		s.acts.grants(o.Granted, o.Spent)
+	}
 	if o.Give > 0 {
 		w.give, w.giveAt, w.urgent = o.Give, time.Now(), o.Urgent
 		s.walk.Hungry(true)
@@ -384,6 +419,15 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 	}
 	if d.Bag == nil {
 		s.fetchBag(ctx, d)
+		return
+	}
+	if d.Bag.Settle != "" {
+		s.find(ctx, d)
+		return
+	}
+	if d.Bag.Tail {
+		w.ledger.Receive(d.A)
+		s.beginTail(ctx)
 		return
 	}
 	if last := w.ledger.Last(); last.Alone && (w.naming || len(last.Named) > 0) {
@@ -468,6 +512,17 @@ func (s *session) act(ctx context.Context) {
 		s.end(ctx)
 		return
 	}
+	if w.broken != nil {
+		s.hold()
+		r := ledger.Abandon(w.written, nil)
+		r.Fatal = w.broken.Error()
+		s.write(ctx, r)
+		return
+	}
+	if w.found != nil {
+		s.countFound(ctx)
+		return
+	}
 	every := min(max(minCommit, 100*w.cost), maxCommit)
 	if s.spec.Local {
 		every = min(max(minLocal, 100*w.cost), maxCommit)
@@ -487,7 +542,7 @@ func (s *session) act(ctx context.Context) {
 		w.ledger.Give(bag)
 		due = true
 	}
-	dry := load.Pending == 0
+	dry := load.Pending == 0 && w.tail == nil
 	switch {
 	case due, late:
 		s.cut(ctx, !dry)
@@ -549,12 +604,15 @@ func (s *session) show() {
 	}
 	p.Totals.FirstError = nil
 	p.Hungry = load.Queued < s.enough(load.Workers, &p.Totals) && !w.stopping && load.CarefulWaiting == 0 && load.CarefulRunning == 0
-	p.Dry = load.Pending == 0 && !w.changed && !w.busy
+	p.Dry = load.Pending == 0 && !w.changed && !w.busy && w.tail == nil && !w.finding && w.found == nil
+	if s.acts != nil {
+		p.Acts, p.Needs = s.acts.state()
+	}
 	s.shown.Lock()
 	before := s.shown.pulse
 	s.shown.pulse = p
 	s.shown.Unlock()
-	news := p.Dry != before.Dry || p.Hungry && !before.Hungry || p.Unborn != before.Unborn ||
+	news := p.Needs > before.Needs || p.Dry != before.Dry || p.Hungry && !before.Hungry || p.Unborn != before.Unborn ||
 		p.Hungry && time.Since(w.told) > hungerEvery
 	if news {
 		w.told = time.Now()

@@ -31,6 +31,13 @@ type Move struct {
 	Must bool   // nobody else is left to try
 }
 
+// After is a bag that waits until the acts of a session are settled: that died with it
+// in hand, perhaps.
+type After struct {
+	Ref
+	Of SessionID
+}
+
 // Member is what the coordinator knows of a session.
 type Member struct {
 	Client ClientID
@@ -74,9 +81,15 @@ type State struct {
 	Moves   []Move
 	Settled []Ref // bags whose work is in another record now, but stand in Outs yet
 	Careful []Ref // bags that somebody may have died with
+	After   []After
 	Outs    []Bag // the coordinator's own
 	NextOut uint64
 	Left    map[string]bool // shared directories that a bag was made for to leave them
+	Tailed  bool            // a bag was made for the tail
+
+	// Granted is how much of a budget for the whole job each session may use. Nobody
+	// gives back what it does not use.
+	Granted map[SessionID]int64
 
 	Lost     int // sessions that were fenced
 	Unnamed  int // of those, how many had named nothing
@@ -98,7 +111,7 @@ func NewState() *State {
 
 // Job is a job as its records and its state tell it: the coordinator's side.
 type Job struct {
-	*State // but Moves, Settled and Careful, which Snapshot fills
+	*State // but Moves, Settled, Careful and After, which Snapshot fills
 
 	records map[SessionID]*Record
 
@@ -110,8 +123,10 @@ type Job struct {
 	moving  map[Ref]bool
 	settled map[Ref]bool
 	careful map[Ref]bool
+	after   map[Ref]SessionID
 	free    map[Ref]*Bag       // neither moving nor settled
 	parts   map[string]int     // shared directories: pieces that are held or in bags that are not settled
+	unknown map[SessionID]bool // whose acts are to be settled before its other bags are dealt
 	undone  map[string]bool    // shared directories without pieces that nobody was told to leave yet
 	behind  map[SessionID]bool // whose record, as the state knows it, was not applied yet
 	holding int                // sessions whose record holds something
@@ -129,9 +144,11 @@ func NewJob(s *State, records []*Record) *Job {
 		moving:  map[Ref]bool{},
 		settled: map[Ref]bool{},
 		careful: map[Ref]bool{},
+		after:   map[Ref]SessionID{},
 		free:    map[Ref]*Bag{},
 		parts:   map[string]int{},
 		undone:  map[string]bool{},
+		unknown: map[SessionID]bool{},
 		behind:  map[SessionID]bool{},
 	}
 	for id, m := range s.Members {
@@ -148,6 +165,9 @@ func NewJob(s *State, records []*Record) *Job {
 	}
 	for _, ref := range s.Careful {
 		j.careful[ref] = true
+	}
+	for _, a := range s.After {
+		j.after[a.Ref] = a.Of
 	}
 	for i := range s.Outs {
 		j.addBag("", &s.Outs[i])
@@ -174,15 +194,20 @@ func (j *Job) Snapshot() *State {
 	j.asked = j.changes
 	s := *j.State
 	s.Refused, s.Members, s.Left = maps.Clone(s.Refused), maps.Clone(s.Members), maps.Clone(s.Left)
+	s.Granted = maps.Clone(s.Granted)
 	s.Suspects, s.Hooks.Joined = slices.Clone(s.Suspects), maps.Clone(s.Hooks.Joined)
 	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
+	s.After = nil
+	for _, ref := range sortedRefs(j.after) {
+		s.After = append(s.After, After{ref, j.after[ref]})
+	}
 	for _, to := range slices.Sorted(maps.Keys(j.moves)) {
 		s.Moves = append(s.Moves, j.moves[to]...)
 	}
 	return &s
 }
 
-func sortedRefs(of map[Ref]bool) []Ref { return slices.SortedFunc(maps.Keys(of), Ref.compare) }
+func sortedRefs[V any](of map[Ref]V) []Ref { return slices.SortedFunc(maps.Keys(of), Ref.compare) }
 
 func (r Ref) compare(o Ref) int { return cmp.Or(cmp.Compare(r.From, o.From), cmp.Compare(r.K, o.K)) }
 
@@ -265,6 +290,9 @@ func (j *Job) arrive(r *Record, known bool) {
 				continue
 			}
 			j.settled[m.Ref] = true
+			if b := j.bag(m.Ref); b != nil && b.Settle != "" {
+				delete(j.unknown, m.From)
+			}
 			if b := j.bag(m.Ref); b != nil && (known || m.From != r.Session) {
 				j.count(b.Items, -1)
 			}
@@ -274,6 +302,9 @@ func (j *Job) arrive(r *Record, known bool) {
 			j.changes++
 			if r.End == Fenced {
 				j.careful[m.Ref] = true
+			}
+			if r.Acts && r.End != Closed {
+				j.after[m.Ref] = r.Session
 			}
 			if b := j.bag(m.Ref); b != nil {
 				j.free[m.Ref] = b
@@ -296,7 +327,7 @@ func (j *Job) replace(old, r *Record) {
 	there := map[uint64]bool{}
 	if old != nil {
 		j.count(old.Held, -1)
-		if len(old.Held) > 0 {
+		if old.holds() {
 			j.holding--
 		}
 		for i := range old.Outs {
@@ -332,7 +363,7 @@ func (j *Job) replace(old, r *Record) {
 		}
 	}
 	j.count(r.Held, 1)
-	if len(r.Held) > 0 {
+	if r.holds() {
 		j.holding++
 	}
 	// A directory can have been shared and done between two records.
@@ -350,6 +381,9 @@ func (j *Job) addBag(from SessionID, b *Bag) {
 		return
 	}
 	j.count(b.Items, 1)
+	if b.Settle != "" {
+		j.unknown[from] = true
+	}
 	if !j.moving[ref] {
 		j.free[ref] = b
 	}
@@ -445,8 +479,42 @@ func (j *Job) Free() []Ref {
 	if len(j.behind) > 0 {
 		return nil
 	}
-	return slices.SortedFunc(maps.Keys(j.free), Ref.compare)
+	refs := slices.SortedFunc(maps.Keys(j.free), Ref.compare)
+	return slices.DeleteFunc(refs, func(ref Ref) bool {
+		of, after := j.after[ref]
+		return j.free[ref].Settle == "" && (j.unknown[ref.From] || after && j.unknown[of])
+	})
 }
+
+// AddTail makes a bag of what comes after all else.
+func (j *Job) AddTail() {
+	b := Bag{K: j.State.NextOut, Tail: true}
+	j.State.NextOut++
+	j.State.Tailed = true
+	j.State.Outs = append(slices.Clone(j.State.Outs), b)
+	j.addBag("", &j.State.Outs[len(j.State.Outs)-1])
+	j.changes++
+}
+
+// Grant gives a session so much more of a budget.
+func (j *Job) Grant(to SessionID, n int64) {
+	if j.State.Granted == nil {
+		j.State.Granted = map[SessionID]int64{}
+	}
+	j.State.Granted[to] += n
+	j.changes++
+}
+
+// AllGranted is how much of the budget was granted.
+func (s *State) AllGranted() (n int64) {
+	for _, g := range s.Granted {
+		n += g
+	}
+	return n
+}
+
+// holds tells whether a session answers for any work with its record.
+func (r *Record) holds() bool { return len(r.Held) > 0 || r.Tail }
 
 // IsCareful says that a free bag is to be worked on carefully, which is for a
 // session that has nothing else.
@@ -488,6 +556,7 @@ func (j *Job) Assign(ref Ref, to SessionID, must bool) {
 	j.moves[to] = append(j.moves[to], Move{Ref: ref, To: to, A: m.NextA, Must: must})
 	j.moving[ref] = true
 	delete(j.free, ref)
+	delete(j.after, ref)
 	m.NextA++
 	j.State.Members[to] = m
 	j.changes++

@@ -38,6 +38,12 @@ type Bag struct {
 	Careful bool        // somebody died with it in hand
 	Tried   []ClientID  // could not do it
 	Why     string      // the reason of the last of them
+
+	// Settle is the session that gave the bag, which was lost, if this is not work but
+	// to find out what became of the acts that no record counts. Its other bags wait
+	// until somebody has: what was removed is not to be found and counted again.
+	Settle SessionID
+	Tail   bool // what comes after all else, once for the job; no Items
 }
 
 // Ref names a bag.
@@ -95,6 +101,11 @@ type Record struct {
 	// Shared is what was counted in directories that others have parts of.
 	Shared map[string]walk.DirSum
 
+	// Acts says that the session changes what it finds: there may be acts that it does
+	// not count. Tail says that it holds what a bag of that name is.
+	Acts bool
+	Tail bool
+
 	Settings uint64 // Control.SettingsRev by which the last of it was counted
 
 	Totals  walk.Totals // counted in this session
@@ -123,9 +134,11 @@ type Session struct {
 	received uint64 // deliveries that were taken up
 	given    []Bag  // since the last cut began
 	named    int64  // entries that were counted when places were named
+	tail     bool   // it is being done
 	cut      struct {
 		in    uint64
 		given []Bag
+		tail  bool
 	}
 }
 
@@ -133,6 +146,13 @@ type Session struct {
 func NewSession(id SessionID, client ClientID, host string) *Session {
 	return &Session{last: Record{Session: id, Client: client, Host: host, NextOut: 1}}
 }
+
+// SetActs says that the session changes what it finds.
+func (s *Session) SetActs() { s.last.Acts = true }
+
+// SetTail says whether the tail was received and is not done. Like Receive it
+// belongs to the cut that begins next.
+func (s *Session) SetTail(held bool) { s.tail = held }
 
 // Last is the record that was made last. It must not be changed.
 func (s *Session) Last() *Record { return &s.last }
@@ -200,7 +220,7 @@ func (s *Session) GiveHeld(bags ...Bag) (Record, bool) {
 
 // Begin says that a cut begins: what was received and given until now is in it.
 func (s *Session) Begin() {
-	s.cut.in = s.received
+	s.cut.in, s.cut.tail = s.received, s.tail
 	s.cut.given = append(s.cut.given, s.given...)
 	s.given = nil
 }
@@ -225,7 +245,7 @@ type Counted struct {
 // Commit makes the record of the cut that was begun last: held is what remains.
 func (s *Session) Commit(held []walk.Item, c Counted) Record {
 	r := &s.last
-	r.In = s.cut.in
+	r.In, r.Tail = s.cut.in, s.cut.tail
 	r.Outs = slices.Clip(r.Outs)
 	for _, b := range s.cut.given {
 		b.K = r.NextOut
@@ -276,6 +296,12 @@ func (r *Record) giveAll(careful bool, tried func(walk.Item) ([]ClientID, string
 		r.NextOut++
 		r.Outs = append(r.Outs, b)
 	}
+	if r.Acts && r.End != Closed {
+		add(Bag{Settle: r.Session})
+	}
+	if r.Tail {
+		add(Bag{Tail: true})
+	}
 	bag := Bag{Careful: careful}
 	for _, item := range r.Held {
 		item.Must = false
@@ -293,7 +319,7 @@ func (r *Record) giveAll(careful bool, tried func(walk.Item) ([]ClientID, string
 	if len(bag.Items) > 0 {
 		add(bag)
 	}
-	r.Held = nil
+	r.Held, r.Tail = nil, false
 }
 
 // Fence is the record that takes a lost session's place. r must be the last that

@@ -158,6 +158,24 @@ func (d *rootDir) Remove(name Name) error {
 	}
 	return d.root.Remove(name.String())
 }
+
+// MakeDir implements [Changer].
+func (d *rootDir) MakeDir(name Name, perm fs.FileMode) error {
+	return d.root.Mkdir(name.Clone().String(), perm.Perm())
+}
+
+// RemoveDir implements [Changer].
+func (d *rootDir) RemoveDir(name Name) error {
+	fi, err := d.root.Lstat(name.String())
+	if err == nil && !fi.IsDir() {
+		err = &fs.PathError{Op: "remove", Path: name.Clone().String(), Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return err
+	}
+	return d.root.Remove(name.Clone().String())
+}
+
 func (d *rootDir) Close() error { return errors.Join(d.dir.Close(), d.root.Close()) }
 
 // FromFS opens directories of fsys.

@@ -138,13 +138,15 @@ func (j *job) tell() {
 		o.Settled, o.Left = atMost(l.SettledOf(id)), atMost(l.LeftOf(l.Record(id)))
 		o.Harm, o.Control = l.Harm(), l.Control.Rev
 		o.Share = p.share
-		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), o.Harm, o.Control, o.Share}
+		o.Granted, o.Spent = l.Granted[id], j.spent()
+		now := told{time.Now(), o.Stop, p.told.a, len(o.Settled), len(o.Left), o.Harm, o.Control, o.Share, o.Granted, o.Spent}
 		if n := len(o.Deliveries); n > 0 {
 			now.a = o.Deliveries[n-1].A
 		}
 		was := p.told
 		was.at = now.at
-		if something := o.Stop || now.settled+now.left+len(o.Deliveries) > 0 || o.Harm != p.Harm || o.Control != p.Control || o.Share.Number > p.Share.Number; something && (again || now != was) {
+		if something := o.Stop || now.settled+now.left+len(o.Deliveries) > 0 || o.Harm != p.Harm || o.Control != p.Control || o.Share.Number > p.Share.Number ||
+			p.Needs > 0 && (o.Granted != was.granted || o.Spent); something && (again || now != was) {
 			p.told = now
 			j.s.order(p.client, o)
 		}

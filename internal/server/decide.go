@@ -37,12 +37,16 @@ func (j *job) decide(ctx context.Context) {
 		if l.Phase == ledger.Running {
 			j.recruit()
 			j.pace()
+			j.grant()
 			if !l.Control.Paused {
 				j.deal()
 			}
 		}
 	case ledger.Finishing:
 		j.finish()
+	}
+	if l.Phase == ledger.Stopping {
+		j.grant() // what is in hand is finished
 	}
 	if l.Phase == ledger.Stopping && l.AllEnded() {
 		state, _ := j.byApplication()
@@ -74,9 +78,20 @@ func (j *job) bury(ctx context.Context) {
 			lost = append(lost, id)
 		}
 	}
+	for id := range j.barred {
+		if j.peers[id] == nil {
+			delete(j.barred, id)
+		} else if !slices.Contains(lost, id) {
+			lost = append(lost, id) // it can do nothing more
+		}
+	}
 	slices.Sort(lost)
 	for _, id := range lost {
-		if err := j.fence(ctx, id); err != nil {
+		late, err := j.bar(ctx, id)
+		if err == nil && late {
+			err = j.fence(ctx, id)
+		}
+		if err != nil {
 			j.buried = time.Now()
 			j.log.Warn("a lost session can not be fenced yet", "session", id, "err", err)
 			return
@@ -368,12 +383,20 @@ func (j *job) judge() {
 		return
 	}
 	switch {
+	case l.Done() && j.spec.Tail && !l.Tailed && !l.NoRoot():
+		l.AddTail()
+		j.event("info", "the walk is done: one client does what comes after it")
+		return
 	case l.Done() && j.spec.NeedsServer && !l.Hooks.Finished && !l.NoRoot():
 		j.enter(ledger.Finishing)
 		j.event("info", "the walk is done: the application goes on")
 		return
 	case l.Done():
 		j.complete()
+		return
+	}
+	if j.starves() {
+		j.stop("stopped", "the limit of "+number(int(j.spec.Budget), "change")+" was reached")
 		return
 	}
 	if most := j.now().MaxErrors; most > 0 && j.errors()-l.Forgiven >= most {

@@ -55,6 +55,7 @@ type job struct {
 	announced ledger.Phase // as State.Shown; "": nothing yet
 	lost      bool         // the table is gone
 	buried    time.Time    // when a session could not be fenced
+	barred    map[ledger.SessionID]time.Time
 
 	shown struct {
 		sync.Mutex
@@ -87,6 +88,8 @@ type told struct {
 	harm    uint64
 	control uint64
 	share   pace.Grant
+	granted int64
+	spent   bool
 }
 
 // event is what a job's goroutine is told; one field is set.
@@ -159,6 +162,7 @@ func newJob(s *server, spec *wire.Spec, table bus.Table) *job {
 		early:   map[ledger.SessionID]wire.Pulse{},
 		seen:    map[ledger.ClientID]*wire.Seen{},
 		asked:   map[ledger.ClientID]time.Time{},
+		barred:  map[ledger.SessionID]time.Time{},
 		turned:  make(chan struct{}, 1),
 	}
 }
@@ -324,7 +328,7 @@ func (j *job) heard(b *wire.Beat, own *wire.Pulse) {
 	if p := j.peers[own.Session]; p != nil && p.client == b.Client {
 		p.Pulse, p.heard, p.open = *own, time.Now(), false
 		j.used(p, own.Usage)
-		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0
+		j.records = j.records || j.now().MaxErrors > 0 && own.Totals.Errors > 0 || own.Needs > 0
 	}
 	if own.Unborn {
 		return

@@ -47,6 +47,7 @@ const (
 	PrefixRec    = PrefixLedger + "s."    // ledger.Record, by session
 	PrefixSum    = "d."                   // what an application counted, by session and number
 	PrefixErr    = "e."                   // lists of errors, by session and number
+	PrefixActs   = "a."                   // ActFrame, by session and number
 	PrefixOut    = "o."                   // what an application emitted, by session and number
 )
 
@@ -61,6 +62,29 @@ func KeySum(s ledger.SessionID, n uint64) string { return fmt.Sprintf("%s%s.%d",
 
 // KeyErrors is the key of a part of a session's list of errors.
 func KeyErrors(s ledger.SessionID, n uint32) string { return fmt.Sprintf("%s%s.%d", PrefixErr, s, n) }
+
+// PrefixActsOf is that of the keys of a session's acts, in their order.
+func PrefixActsOf(s ledger.SessionID) string { return PrefixActs + string(s) + "." }
+
+// KeyActs is the key of a part of what a session did or is about to do. The numbers
+// begin with 1, and none is left out.
+func KeyActs(s ledger.SessionID, n uint64) string {
+	return fmt.Sprintf("%s%012d", PrefixActsOf(s), n)
+}
+
+// ActFrame is a part of what a session did or is about to do. It is written once, by
+// who finds the number free: after one that is barred the session can write none.
+type ActFrame struct {
+	Barred bool   // the server took the session for dead
+	Lines  []byte // of the application, compressed: see package hydra
+}
+
+// Times of acts. What a session intends it may do only for a while after it began to
+// write that down; who bars it waits longer before its work goes to others.
+const (
+	ActTime = 1500 * time.Millisecond
+	BarTime = ActTime + 500*time.Millisecond
+)
 
 // KeyOutput is the key of a part of a session's output. It is written before the record
 // that counts it, and never again: Record.Output are those from 0 on.
@@ -86,6 +110,9 @@ type Spec struct {
 	NeedsServer bool
 	Phases      []string
 	AllErrors   bool          // the whole list of errors is kept, not only the smallest
+	Changes     bool          // it changes what it finds: sessions write down what they do
+	Tail        bool          // something comes after all else, on one client
+	Budget      int64         // of acts, for the whole job; 0: any number
 	LimitOps    float64       // calls to the file system per second, of all clients; 0: no limit
 	Latency     time.Duration // of these calls, that is aimed at; 0: any
 	Local       bool          // one process at a time has server and client both: see package hydra
@@ -161,6 +188,8 @@ type Pulse struct {
 	Control  uint64     // that it goes by: Control.Rev
 	Paused   bool       // its workers rest
 	Share    pace.Grant // that it goes by, see Order
+	Acts     uint64     // frames of acts that it has written
+	Needs    int64      // what it could use of the budget, with what it used
 	Usage    Usage
 	Workers  int
 	Totals   walk.Totals // now, for progress
@@ -228,6 +257,8 @@ type Order struct {
 	Harm       uint64     // see ledger.State.Harm: if it is new, the state tells what to avoid
 	Control    uint64     // see ledger.Control.Rev: if it is new, the state tells what holds
 	Share      pace.Grant // of calls to the file system per second, or NoLimit; of several that with the highest number holds
+	Granted    int64      // of the budget, since the session began
+	Spent      bool       // nothing is left of it
 	Give       int        // this many bags are wanted
 	Urgent     bool       // by somebody who has nothing at all
 	Stop       bool       // give all back

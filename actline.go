@@ -1,0 +1,148 @@
+package hydra
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// ActSchema names the format of the records of acts: a line of JSON each, the first one
+// of which says of what they are.
+const ActSchema = "hydra.acts/1"
+
+// actHead is the first line of the records of acts.
+type actHead struct {
+	Schema   string          `json:"schema"`
+	Job      string          `json:"job"`
+	App      string          `json:"app"`
+	Host     string          `json:"host,omitempty"`
+	Started  time.Time       `json:"started"`
+	Paths    []stats.Path    `json:"paths"`
+	Settings json.RawMessage `json:"settings,omitempty"`
+}
+
+// actLine is a line of the records of acts. Worker, Batch and Index together name an
+// act of one session.
+type actLine struct {
+	At     time.Time `json:"at"`
+	State  ActResult `json:"state"`
+	Op     string    `json:"op,omitempty"`
+	Worker int       `json:"worker"`
+	Batch  uint64    `json:"batch"`
+	Index  int       `json:"index"`
+	*actEntry
+	Error   string          `json:"error,omitempty"`
+	Session string          `json:"session,omitempty"` // of the act, if another one settled it
+	Note    json.RawMessage `json:"note,omitempty"`
+}
+
+// actEntry is what an act is about.
+type actEntry struct {
+	stats.Path
+	Root      *stats.Path `json:"root,omitempty"`
+	To        *stats.Path `json:"to,omitempty"`
+	Device    uint64      `json:"device"`
+	Inode     uint64      `json:"inode"`
+	Mode      string      `json:"mode"`
+	Links     uint64      `json:"links"`
+	UID       uint32      `json:"uid"`
+	GID       uint32      `json:"gid"`
+	Size      int64       `json:"size"`
+	Allocated int64       `json:"allocated"`
+	Mtime     time.Time   `json:"mtime"`
+	Ctime     time.Time   `json:"ctime"`
+}
+
+// appendAct appends a line about an act.
+func appendAct(b []byte, a *Act, state ActResult, worker int, batch uint64, index int, session string) []byte {
+	st := &a.Stat
+	e := &actEntry{
+		Path: stats.PathOf(a.Path), Device: st.Dev, Inode: st.Ino, Mode: st.Mode.String(), Links: st.Nlink, UID: st.UID, GID: st.GID,
+		Size: st.Size, Allocated: st.Allocated(), Mtime: st.Mtime.Time(), Ctime: st.Ctime.Time(),
+	}
+	if a.To != "" {
+		to := stats.PathOf(a.To)
+		e.To = &to
+	}
+	if a.Root != "" && state == actIntent {
+		root := stats.PathOf(a.Root)
+		e.Root = &root
+	}
+	return appendLine(b, actLine{At: time.Now().UTC(), State: state, Op: a.Op, Worker: worker, Batch: batch, Index: index, actEntry: e, Error: a.Error, Session: session})
+}
+
+func appendLine(b []byte, l actLine) []byte {
+	text, err := json.Marshal(l)
+	if err != nil {
+		panic(fmt.Sprintf("hydra: %v", err)) // its types are ours; times are those of files, whose years JSON may not take
+	}
+	return append(append(b, printed(text)...), '\n')
+}
+
+// act is what a line is about.
+func (l *actLine) act() *Act {
+	a := &Act{Op: l.Op, Result: l.State, Error: l.Error}
+	if e := l.actEntry; e != nil {
+		a.Path = e.Path.String()
+		if e.To != nil {
+			a.To = e.To.String()
+		}
+		if e.Root != nil {
+			a.Root = e.Root.String()
+		}
+		a.Stat = walk.Stat{
+			Known: walk.FieldType | walk.FieldMode | walk.FieldNlink | walk.FieldUID | walk.FieldGID | walk.FieldMtime | walk.FieldCtime | walk.FieldIno | walk.FieldSize | walk.FieldBlocks,
+			Mode:  modeOf(e.Mode), UID: e.UID, GID: e.GID, Nlink: e.Links, Size: e.Size, Blocks: e.Allocated / 512,
+			Dev: e.Device, Ino: e.Inode, Mtime: timeOf(e.Mtime), Ctime: timeOf(e.Ctime),
+		}
+	}
+	return a
+}
+
+func timeOf(t time.Time) walk.Time { return walk.Time{Sec: t.Unix(), Nsec: uint32(t.Nanosecond())} }
+
+// modeOf is the type and the permissions that a mode's String tells.
+func modeOf(s string) (m fs.FileMode) {
+	const types = "dalTLDpSugct?"
+	n := max(0, len(s)-9)
+	for i := range n {
+		for bit := range len(types) {
+			if s[i] == types[bit] {
+				m |= 1 << (31 - bit)
+			}
+		}
+	}
+	for i := n; i < len(s); i++ {
+		if s[i] != '-' {
+			m |= 1 << (8 - (i - n))
+		}
+	}
+	return m
+}
+
+// eachLine decodes lines. The last one may be torn: who wrote it died.
+func eachLine(lines []byte, f func(*actLine) error) error {
+	for len(lines) > 0 {
+		text, rest, whole := bytes.Cut(lines, []byte{'\n'})
+		lines = rest
+		l := actLine{actEntry: new(actEntry)}
+		if err := json.Unmarshal(text, &l); err != nil {
+			if !whole {
+				return nil
+			}
+			return fmt.Errorf("records of acts: %w", err)
+		}
+		if l.State == "" {
+			continue // the head
+		}
+		if err := f(&l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"context"
+
+	"github.com/hydrawalk/hydra/internal/ledger"
+	"github.com/hydrawalk/hydra/internal/wire"
+)
+
+// found is what became of the acts of a session that was lost.
+type found struct {
+	of    ledger.SessionID
+	a     uint64 // the delivery that asked for it
+	count func()
+	err   error
+}
+
+// find begins to find out what became of the acts of a lost session.
+func (s *session) find(ctx context.Context, d wire.Delivery) {
+	w := &s.owned
+	ch, ok := s.run.(Changer)
+	if !ok || w.finding || w.found != nil {
+		return
+	}
+	w.finding = true
+	go func() { // it may hang in a system call
+		f := found{of: d.Bag.Settle, a: d.A}
+		f.count, f.err = ch.Settle(ctx, f.of)
+		s.found <- f
+	}()
+}
+
+// countFound counts what was found, and makes a record of it at once: only then others
+// get what that session held. No cut is under way, so that it is in the next one as
+// the delivery is.
+func (s *session) countFound(ctx context.Context) {
+	w := &s.owned
+	f := w.found
+	w.found = nil
+	if !w.ledger.Receive(f.a) {
+		return
+	}
+	f.count()
+	s.cut(ctx, s.walk.Load().Pending > 0 || w.tail != nil)
+}
+
+// tail is what comes after all else, while it is done here.
+type tail struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// beginTail begins what comes after all else.
+func (s *session) beginTail(ctx context.Context) {
+	w := &s.owned
+	ch, ok := s.run.(Changer)
+	if !ok || w.tail != nil {
+		return
+	}
+	w.ledger.SetTail(true)
+	w.changed = true
+	ctx, cancel := context.WithCancel(ctx)
+	t := &tail{cancel, make(chan struct{})}
+	w.tail = t
+	// It may hang in a system call: it is not waited for when the session is lost.
+	go func() {
+		s.tails <- ch.Tail(ctx)
+		close(t.done)
+	}()
+}
+
+// tailEnded goes on after the tail.
+func (s *session) tailEnded(ctx context.Context, err error) {
+	w := &s.owned
+	if w.tail != nil {
+		w.tail.cancel()
+		w.tail = nil
+	}
+	w.changed = true
+	switch {
+	case err == nil:
+		w.ledger.SetTail(false)
+	case !w.ending && !w.stopping:
+		w.broken = err
+	}
+}
+
+// hold keeps all from being changed any more.
+func (s *session) hold() {
+	if s.acts != nil {
+		s.acts.stop(ErrStopped)
+	}
+}

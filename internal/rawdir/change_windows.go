@@ -1,0 +1,4 @@
+package rawdir
+
+// Move implements [Changer].
+func (d *rootDir) Move(Name, Changer, Name) error { return errNoMove }

@@ -1,0 +1,180 @@
+package walk
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
+)
+
+// Base is an open directory, to look at and change what lies below it by paths.
+// These are of names joined with '/', on every system. No symbolic link below the
+// base is followed, whichever of the names stands for one; paths may have any length.
+//
+// Any goroutine may use it. Errors are of type [*Error].
+type Base struct {
+	path string
+	root rawdir.Dir
+
+	mu  sync.Mutex
+	at  string     // whose directory is open
+	dir rawdir.Dir // nil: none
+}
+
+// OpenBase opens a directory. A symbolic link is followed if the path ends with a
+// separator, as for the roots of a walk.
+func OpenBase(path string) (*Base, error) { return openBase(rawdir.System, &systemPaths, path) }
+
+// OpenBaseFS opens a directory of a file system, in which nothing can be changed.
+func OpenBaseFS(fsys fs.FS, path string) (*Base, error) {
+	return openBase(rawdir.FromFS(fsys), &fsPaths, path)
+}
+
+func openBase(opener rawdir.Opener, ps *paths, path string) (*Base, error) {
+	follow := path != "" && ps.isSeparator(path[len(path)-1])
+	d, err := opener(path, follow)
+	if err != nil {
+		return nil, &Error{Op: OpOpen, Path: path, Err: cause(err), Dir: true}
+	}
+	return &Base{path: path, root: d}, nil
+}
+
+// Close closes it.
+func (b *Base) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget()
+	return b.root.Close()
+}
+
+// forget closes the directory that is open besides the base. The caller holds mu.
+func (b *Base) forget() {
+	if b.dir != nil {
+		_ = b.dir.Close() // nothing was written to it
+		b.at, b.dir = "", nil
+	}
+}
+
+// in calls f with the open directory that holds a path, and its name there.
+func (b *Base) in(path string, f func(rawdir.Dir, rawdir.Name) error) error {
+	dir, name := "", path
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		dir, name = path[:i], path[i+1:]
+	}
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
+		return fs.ErrInvalid
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if dir == "" {
+		return f(b.root, rawdir.MakeName(name))
+	}
+	if b.dir == nil || b.at != dir {
+		b.forget()
+		d, err := b.open(dir)
+		if err != nil {
+			return err
+		}
+		b.at, b.dir = dir, d
+	}
+	return f(b.dir, rawdir.MakeName(name))
+}
+
+// open opens a directory below the base name by name: mount points are crossed, as a
+// walk does.
+func (b *Base) open(dir string) (rawdir.Dir, error) {
+	at := b.root
+	for name := range strings.SplitSeq(dir, "/") {
+		var sub rawdir.Dir
+		err := error(fs.ErrInvalid)
+		if name != "" && name != "." && name != ".." && strings.IndexByte(name, 0) < 0 {
+			sub, _, err = at.OpenDir(rawdir.MakeName(name))
+		}
+		if at != b.root {
+			at.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		at = sub
+	}
+	return at, nil
+}
+
+// Stat reads the attributes of what has a path; of a symbolic link, its own.
+func (b *Base) Stat(path string, st *Stat) error {
+	return b.fail(OpStat, path, b.in(path, func(d rawdir.Dir, name rawdir.Name) error {
+		return d.Lstat(name, rawdir.AllFields, st)
+	}))
+}
+
+// Remove removes what has a path, unless it is a directory.
+func (b *Base) Remove(path string) error {
+	return b.fail(OpRemove, path, b.in(path, func(d rawdir.Dir, name rawdir.Name) error { return d.Remove(name) }))
+}
+
+// RemoveDir removes an empty directory.
+func (b *Base) RemoveDir(path string) error {
+	return b.fail(OpRemove, path, b.change(path, func(d rawdir.Changer, name rawdir.Name) error { return d.RemoveDir(name) }))
+}
+
+// MakeDirs makes a directory and those that lead to it, as far as they are missing.
+func (b *Base) MakeDirs(path string, perm fs.FileMode) error {
+	for i := 0; ; {
+		n := strings.IndexByte(path[i:], '/')
+		part := path
+		if n >= 0 {
+			part = path[:i+n]
+		}
+		err := b.change(part, func(d rawdir.Changer, name rawdir.Name) error { return d.MakeDir(name, perm) })
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return b.fail(OpMake, part, err)
+		}
+		if n < 0 {
+			return nil
+		}
+		i += n + 1
+	}
+}
+
+// Move moves what has a path, and is no directory, to a path below another base, or
+// this one, on the same file system. Nothing is replaced.
+func (b *Base) Move(path string, to *Base, toPath string) error {
+	if to == b {
+		// Its lock would be taken twice.
+		again, err := b.root.Again()
+		if err != nil {
+			return b.fail(OpOpen, path, err)
+		}
+		to = &Base{path: b.path, root: again}
+		defer to.Close()
+	}
+	return b.fail(OpMove, path, b.change(path, func(from rawdir.Changer, name rawdir.Name) error {
+		return to.change(toPath, func(into rawdir.Changer, toName rawdir.Name) error {
+			return from.Move(name, into, toName)
+		})
+	}))
+}
+
+func (b *Base) change(path string, f func(rawdir.Changer, rawdir.Name) error) error {
+	return b.in(path, func(d rawdir.Dir, name rawdir.Name) error {
+		c, ok := d.(rawdir.Changer)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		return f(c, name)
+	})
+}
+
+func (b *Base) fail(op, path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	full := b.path
+	if full == "" || full[len(full)-1] != '/' {
+		full += "/"
+	}
+	return &Error{Op: op, Path: full + path, Err: cause(err), gone: errors.Is(err, fs.ErrNotExist)}
+}
