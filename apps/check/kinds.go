@@ -174,7 +174,7 @@ func kindsOf(flag string, keys []string) (s set, err error) {
 		}
 		k := slices.IndexFunc(kinds[:], func(k struct{ key, what, by string }) bool { return k.key == key || k.by == key })
 		if k < 0 {
-			return 0, fmt.Errorf("%s: %q is no check; there are %s, and all", flag, key, strings.Join((set(1)<<numKinds - 1).keys(), ", "))
+			return 0, fmt.Errorf("%s: %q is no check; there are %s, and all", flag, key, strings.Join((set(1)<<numKinds-1).keys(), ", "))
 		}
 		s |= 1 << k
 	}
@@ -281,8 +281,8 @@ type Stats struct {
 	SymlinkOutside  stats.Counter `json:"err_symlink_outside"`
 	HardLink        stats.Counter `json:"err_hard_link_across_roots"` // files, each once; of merged statistics only
 
-	SymlinkUnknown stats.Counter `json:"symlinks_not_resolved"`     // nobody looked whether they are broken
-	LeftOut        stats.Max     `json:"hard_link_files_left_out"`  // 1: there were too many to compare all
+	SymlinkUnknown stats.Counter `json:"symlinks_not_resolved"`    // nobody looked whether they are broken
+	LeftOut        stats.Max     `json:"hard_link_files_left_out"` // 1: there were too many to compare all
 	Links          Links         `json:"hard_link_files,omitzero"` // until they are compared
 }
 
