@@ -325,9 +325,14 @@ func cluster(t *testing.T, clients int, runner hydra.Runner, roots []string) ([]
 	case <-ctx.Done():
 		t.Fatal("there is no server")
 	}
+	// Clients end before the server does.
+	working, stop := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer stop()
 	for range clients {
-		wg.Go(func() {
-			if err := hydra.Work(ctx, address, &hydra.WorkOptions{Workers: 2}, check.App()); err != nil {
+		workers.Go(func() {
+			if err := hydra.Work(working, address, &hydra.WorkOptions{Workers: 2}, check.App()); err != nil {
 				t.Error(err)
 			}
 		})
