@@ -102,6 +102,7 @@ type task[C, S any] struct {
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
 	beside  *counted[S]    // by no worker, since the last Sum; nil: nothing
 	updates int            // of settings, which mu guards too
+	tailed  bool           // the tail has begun
 
 	sum   *counted[S] // of the session; only Sum touches it
 	codec *stats.Codec[S]
@@ -345,6 +346,10 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		c = t.empty()
 		c.epoch = epoch
 		t.epochs[epoch%2] = c
+		if t.acts != nil && !t.tailed {
+			// Whoever has begun a batch that is there ends it before its cut.
+			c.acts.Frames = t.acts.Frames()
+		}
 	}
 	if w.held != nil {
 		if err := move(c.stats, w.held); err != nil {
