@@ -49,9 +49,17 @@ type App[C, S any] struct {
 	// in one result. nil allows what Prepare does.
 	Change func(before, after C) error
 
+	// Confirm tells what a user is asked before the paths, which are absolute, are
+	// walked with the settings, as Prepare has completed them: "" if nothing. It is
+	// called where the command is; its error is a usage error, and nothing is walked.
+	// A job that goes on is not asked about again.
+	Confirm func(settings C, paths []string) (question string, err error)
+
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
+	// FieldsFor, when set, replaces Fields by those that the settings ask for.
+	FieldsFor func(C) walk.Fields
 
 	// Waits says that handlers wait for something else than the file system, by
 	// [walk.Entry.Await]. The number of workers does not adapt then: if no user says
@@ -101,6 +109,15 @@ type App[C, S any] struct {
 	// the application changes anything: for what has to wait for all else, as to remove
 	// directories that became empty. If that client dies another one does it again.
 	Tail func(context.Context, *Tail[C, S]) error
+
+	// MaxActs tells how much may be changed with the settings: see [Options.MaxActs]. It
+	// is called before the run, with nil. If that depends on what is there, it returns
+	// the settings of a run that changes nothing, and is called again with its result.
+	// Its error, then too, is why nothing may be changed.
+	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
+	// DryRun tells whether with the settings nothing is changed, but only counted what
+	// would be: the result says so.
+	DryRun func(settings C) bool
 
 	// Finish is called once, when the statistics of all workers have been
 	// merged into r.Stats: for what is computed from them. Unlike a phase it runs where
@@ -210,6 +227,7 @@ type Info struct {
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
 	Command                             bool // it takes one: see App.Command
+	Confirms                            bool // it may ask before it does something
 	Emits                               bool // it has an output
 	Summarizes                          bool // it has something of its own to say to people
 }
@@ -235,6 +253,13 @@ type Runner interface {
 	Settings() ([]byte, error)
 	// Command sets the command that an application runs: see [App.Command].
 	Command(argv []string) error
+	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
+	// An error is one of a wrong call.
+	Confirm(paths []string) (question string, err error)
+	// MaxActs tells how much may be changed: see [Options.MaxActs]. If it returns a
+	// first run, which changes nothing, it is to be called again with the result of
+	// that; before, counted is nil.
+	MaxActs(counted Document) (n int64, first Runner, err error)
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -242,7 +267,7 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil, Command: a.Command != nil}
+	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}
@@ -292,6 +317,51 @@ func (r *runner[C, S]) Command(argv []string) error {
 }
 
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
+
+func (r *runner[C, S]) Confirm(paths []string) (string, error) {
+	if r.app.Confirm == nil {
+		return "", nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return "", err
+		}
+	}
+	paths, err := absolute(paths)
+	if err != nil {
+		return "", err
+	}
+	return r.app.Confirm(settings, paths)
+}
+
+func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {
+	if r.app.MaxActs == nil {
+		return 0, nil, nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return 0, nil, &UsageError{err}
+		}
+	}
+	result, ok := counted.(*Result[S])
+	if counted != nil && !ok {
+		return 0, nil, fmt.Errorf("a result of another application than %s", r.app.Name)
+	}
+	n, count, err := r.app.MaxActs(settings, result)
+	switch {
+	case err != nil && result == nil:
+		return 0, nil, &UsageError{err}
+	case err != nil:
+		return 0, nil, &RefusedError{err}
+	case count == nil:
+		return n, nil, nil
+	}
+	first := *r.app
+	first.Settings = *count
+	return n, &runner[C, S]{&first}, nil
+}
 
 func (r *runner[C, S]) CheckReports(names []string) error {
 	for _, name := range names {

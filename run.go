@@ -123,6 +123,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 type run[C, S any] struct {
 	app      *App[C, S]
 	o        *Options
+	job      string
 	settings C
 	rules    *rules
 	errors   *errorLog
@@ -139,8 +140,6 @@ type run[C, S any] struct {
 
 	workers []*Worker[C, S] // guarded by mu too
 
-	job string // names it
-
 	walked bool // guarded by mu: the workers have ended
 
 	seat *seat // nil: there are no messages
@@ -148,8 +147,9 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	host, _ := os.Hostname()
-	w := &Worker[C, S]{ID: id, Job: r.job, Client: host, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	w.Job = r.job
+	w.Client, _ = os.Hostname()
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -223,6 +223,13 @@ func (a *App[C, S]) newStats(settings C) *S {
 	return a.NewStats(settings)
 }
 
+func (a *App[C, S]) fields(settings C) walk.Fields {
+	if a.FieldsFor == nil {
+		return a.Fields
+	}
+	return a.FieldsFor(settings)
+}
+
 // check finds out before a walk what would keep its result from being made.
 func (a *App[C, S]) check(settings C) error {
 	if a.NewHandler == nil {
@@ -247,6 +254,7 @@ func (a *App[C, S]) check(settings C) error {
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
 	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
+	result.DryRun = a.DryRun != nil && a.DryRun(settings)
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {
@@ -288,7 +296,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
-		Fields:        r.app.Fields,
+		Fields:        r.app.fields(r.settings),
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

@@ -179,7 +179,7 @@ func (t *task[C, S]) Options() walk.Options {
 		OneFileSystem: t.options.OneFileSystem,
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
-		Fields:        t.app.Fields,
+		Fields:        t.app.fields(t.settings),
 		Mounts:        t.mounts,
 	}
 	if t.rules != nil {
@@ -242,7 +242,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	t.mu.Lock()
 	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Job: t.spec.Job, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
-	w.Stats = t.app.newStats(w.Settings)
+	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {
 		w.p, member = t.seat.worker()
 	}

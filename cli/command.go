@@ -41,6 +41,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	cmd.SetUsageFunc(appUsage)
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
+	if info.Confirms {
+		c.defineYes(cmd.Flags())
+	}
 	c.complete(cmd)
 	must(cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if c.local = c.server == ""; !c.local {
@@ -49,6 +52,7 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		return localNames(nil), cobra.ShellCompDirectiveNoFileComp
 	}))
 	describeReports(cmd, info.Reports)
+	completeValues(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := p.readConfig(cmd, info.Name)
 		if err != nil {
@@ -96,8 +100,13 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 				return err
 			}
 		}
+		if err := r.confirm(runner, paths); err != nil {
+			return err
+		}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
-		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+			return r.runHere(ctx, runner, paths, o)
+		}
 		switch {
 		case c.server == "" && c.job != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
@@ -263,11 +272,13 @@ func exitCode(doc hydra.Document, err error) int {
 	o := doc.Common()
 	var sig *interruption
 	var limit *hydra.ErrorLimit
+	var actLimit *hydra.ActLimitError
+	var refused *hydra.RefusedError
 	var cancelled *hydra.CancelledError
 	switch {
 	case errors.As(err, &sig):
 		return sig.exitCode()
-	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled):
+	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled), errors.As(err, &actLimit), errors.As(err, &refused):
 		return exitUnfinished
 	case err != nil:
 		return exitFailed

@@ -277,6 +277,7 @@ func (w *worker) takeParts(ctx context.Context, d *Dir, it *Item, pieces []task)
 		r.vanished.Store(p.Flags&FlagVanished != 0)
 		r.untold.Store(p.Flags&FlagUntold != 0)
 		r.skipRest.Store(p.Flags&FlagSkipRest != 0)
+		r.filtered.Store(p.Flags&FlagFiltered != 0)
 	}
 	if len(pieces) == 0 {
 		w.endPart(ctx, d)

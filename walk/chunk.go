@@ -267,7 +267,9 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 	}
 	// A directory may have turned out to be none any more, when Filter asked:
 	// then fewer are kept than were listed, and yet none was dropped.
-	dropped = max(dropped-len(kept), 0)
+	if dropped = max(dropped-len(kept), 0); dropped > 0 {
+		w.mark(d, FlagFiltered)
+	}
 	dirs = min(max(dirs, 0), dropped)
 	w.c.FoundDirs += int64(dirs)
 	w.c.FilteredDirs += int64(dirs)

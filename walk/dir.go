@@ -58,6 +58,7 @@ type reading struct {
 	vanished  atomic.Bool // it was removed while it was read
 	untold    atomic.Bool // of an entry not even the type could be read
 	failed    atomic.Bool
+	filtered  atomic.Bool // Filter dropped something
 
 	dirs, files, other atomic.Int64
 }
@@ -164,6 +165,10 @@ func (d *Dir) Whole() bool {
 	r := d.reading
 	return !(r.failed.Load() || r.untold.Load() || r.vanished.Load() || r.skipRest.Load() || r.abandoned.Load())
 }
+
+// Filtered tells, in LeaveDir, whether Filter dropped something that d lists: then
+// there is more in d than Counts has.
+func (d *Dir) Filtered() bool { return d.reading.filtered.Load() }
 
 func (d *Dir) fail(op string, err error) *Error {
 	return &Error{Op: op, Path: d.Path(), Err: cause(err), Dir: true, gone: errors.Is(err, fs.ErrNotExist)}

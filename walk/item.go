@@ -38,6 +38,7 @@ const (
 	FlagVanished                   // it was removed while it was read
 	FlagUntold                     // of an entry not even the type could be read
 	FlagSkipRest                   // a handler returned fs.SkipDir: what is left is left out
+	FlagFiltered                   // Filter dropped something
 )
 
 // Names are entries of a directory, as a chunk of its listing.

@@ -95,6 +95,9 @@ func (r *reading) flags() (f uint8) {
 	if r.skipRest.Load() {
 		f |= FlagSkipRest
 	}
+	if r.filtered.Load() {
+		f |= FlagFiltered
+	}
 	return f
 }
 

@@ -419,6 +419,8 @@ func (w *worker) mark(d *Dir, flag uint8) {
 		r.untold.Store(true)
 	case FlagSkipRest:
 		r.skipRest.Store(true)
+	case FlagFiltered:
+		r.filtered.Store(true)
 	}
 	if r.whole != nil {
 		w.countPart(r.whole, DirCounts{}, flag)

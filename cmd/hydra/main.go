@@ -4,7 +4,8 @@ package main
 import (
 	"github.com/hydrawalk/hydra/apps/audit"
 	"github.com/hydrawalk/hydra/apps/exec"
+	"github.com/hydrawalk/hydra/apps/purge"
 	"github.com/hydrawalk/hydra/cli"
 )
 
-func main() { cli.Main(audit.App(), exec.App()) }
+func main() { cli.Main(audit.App(), exec.App(), purge.App()) }
