@@ -242,7 +242,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Job: t.spec.Job, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {

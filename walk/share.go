@@ -296,6 +296,18 @@ func (s *Shared) AddRoots(careful bool) bool {
 	return true
 }
 
+// RootsAgain says before AddRoots that somebody who is lost may have begun at the
+// roots: see Entry.Again.
+func (s *Shared) RootsAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.began {
+		for _, t := range s.first {
+			t.dir.again = true
+		}
+	}
+}
+
 // push adds tasks to the feed. The caller holds mu, so that what was counted with
 // them is of the same epoch, and wakes workers.
 func (s *Shared) push(ts []task) {

@@ -271,7 +271,7 @@ func (t *taker) give(b *bag, k task) {
 		s.p.rootFiles.Add(-1)
 		s.p.pending.Add(-1)
 	case k.x == nil:
-		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d), Careful: d.careful})
+		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d), Careful: d.careful, Again: d.again})
 		if d.handle != nil {
 			d.release(s.p)
 		} else if d.parent != nil && d.parent.retained {
