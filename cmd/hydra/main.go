@@ -3,7 +3,8 @@ package main
 
 import (
 	"github.com/hydrawalk/hydra/apps/audit"
+	"github.com/hydrawalk/hydra/apps/find"
 	"github.com/hydrawalk/hydra/cli"
 )
 
-func main() { cli.Main(audit.App()) }
+func main() { cli.Main(audit.App(), find.App()) }
