@@ -91,12 +91,11 @@ func (c *call) outWriter() io.Writer {
 // printBeside prints for people what is not in the output, on standard error. An
 // application that has nothing to say there is silent when all is well.
 func (c *call) printBeside(doc hydra.Document) error {
-	o := doc.Common()
-	if c.quiet && o.IsComplete() {
-		return nil
+	if c.quiet {
+		return nil // the exit code says whether something is missing
 	}
 	var b bytes.Buffer
-	if c.info.Summarizes && !c.quiet {
+	if c.info.Summarizes {
 		if err := writeText(&b, doc, c.colored(false), c.remote, c.again(doc)); err != nil {
 			return err
 		}
