@@ -267,6 +267,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 		return nil
 	}
+	w.Worker.errors = w.errors
 	w.emits.e = t.emitted
 	w.emit = func(p []byte) error { return w.emits.emit(ctx, p) }
 	if !t.app.Emits {
@@ -526,7 +527,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	t.Stopped = l.Verdict.State == string(Stopped)
 	result.Errors, result.ErrorCounts = errs.smallest, errs.counts
 	result.Snapshots = snapshots.smallest
-	t.Errors += errs.counts[OpRecord]
+	t.Errors += errs.errorsAside()
 	result.Started, result.Finished = l.Started, l.Finished
 	if result.Started.IsZero() {
 		result.Started = spec.Submitted
