@@ -14,6 +14,7 @@ import (
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/apps/purge"
 	"github.com/hydrawalk/hydra/internal/selection"
+	"github.com/spf13/pflag"
 )
 
 // seedOf is a seed that HYDRA_SEED sets, and the log shows.
@@ -150,3 +151,5 @@ func TestOfWhatIsInTheFutureNothingIsOld(t *testing.T) {
 		}
 	}
 }
+
+func newFlags() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }
