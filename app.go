@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -37,6 +38,9 @@ type App[C, S any] struct {
 	Settings C
 	// Flags defines command line flags that change settings.
 	Flags func(*pflag.FlagSet, *C)
+	// Command takes what a user typed behind --, if the application runs commands: nil
+	// if it takes none. It is called before Prepare; its error is a usage error.
+	Command func(*C, []string) error
 	// Prepare checks the settings and completes them. Its error is a usage error.
 	Prepare func(*C) error
 	// Change tells whether settings may be changed so while a job runs (see
@@ -56,6 +60,14 @@ type App[C, S any] struct {
 	Fields walk.Fields
 	// FieldsFor, when set, replaces Fields by those that the settings ask for.
 	FieldsFor func(C) walk.Fields
+
+	// Waits says that handlers wait for something else than the file system, by
+	// [walk.Entry.Await]. The number of workers does not adapt then: if no user says
+	// one, there are as many as processors.
+	Waits bool
+	// Commit is how often a job writes down what was counted, so that no more is lost
+	// if a client dies; 0 is every few seconds.
+	Commit time.Duration
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S
@@ -148,6 +160,7 @@ type Report[C, S any] struct {
 type Worker[C, S any] struct {
 	ID       int    // from 0
 	Job      string // names the run
+	Client   string // of a job, who works on it; of a run in this process the host's name
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
@@ -214,6 +227,7 @@ type Info struct {
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
 	Confirms                            bool // it may ask before it does something
+	Command                             bool // it takes one: see App.Command
 	Emits                               bool // it has an output
 	Summarizes                          bool // it has something of its own to say to people
 }
@@ -244,6 +258,8 @@ type Runner interface {
 	// first run, which changes nothing, it is to be called again with the result of
 	// that; before, counted is nil.
 	MaxActs(counted Document) (n int64, first Runner, err error)
+	// Command sets the command that an application runs: see [App.Command].
+	Command(argv []string) error
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -251,7 +267,10 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil}
+	info := Info{
+		Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics,
+		Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil,
+	}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}
@@ -291,6 +310,13 @@ func (r *runner[C, S]) ResumeJob(ctx context.Context, name string, o *JobOptions
 
 func (r *runner[C, S]) Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error) {
 	return s.Job(ctx, r.app, id, o)
+}
+
+func (r *runner[C, S]) Command(argv []string) error {
+	if r.app.Command == nil {
+		return fmt.Errorf("%s runs no command", r.app.Name)
+	}
+	return r.app.Command(&r.app.Settings, argv)
 }
 
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }

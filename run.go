@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -146,8 +147,8 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
-	w.Job = r.job
+	host, _ := os.Hostname()
+	w := &Worker[C, S]{ID: id, Job: r.job, Client: host, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -199,6 +200,14 @@ func (r *run[C, S]) isDir(root string) bool {
 	}
 	fi, err := fs.Lstat(r.o.FS, root)
 	return err == nil && fi.IsDir()
+}
+
+// workers is how many there are of those that were asked for, 0 if they adapt.
+func (a *App[C, S]) workers(asked int) int {
+	if asked == 0 && a.Waits {
+		return runtime.NumCPU()
+	}
+	return asked
 }
 
 func isDir(path string) bool {
@@ -281,7 +290,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)
 	}, &walk.Options{
-		Workers:       r.o.Workers,
+		Workers:       r.app.workers(r.o.Workers),
 		OneFileSystem: r.o.OneFileSystem,
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,

@@ -67,6 +67,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if err != nil {
 		return nil, err
 	}
+	t.client = string(where.Client)
 	if a.records != "" {
 		t.records = newRecorder(filepath.Join(a.records, spec.Job), string(where.Client), recordHead{
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
@@ -85,6 +86,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 type task[C, S any] struct {
 	app      *App[C, S]
 	spec     *wire.Spec
+	client   string // that works on it
 	log      *slog.Logger
 	settings C
 	rules    *rules
@@ -186,6 +188,11 @@ func (t *task[C, S]) Options() walk.Options {
 	return o
 }
 
+// Manner implements the client's Mannered.
+func (t *task[C, S]) Manner() client.Manner {
+	return client.Manner{Waits: t.app.Waits, Commit: t.app.Commit}
+}
+
 // Talk implements the client's Talker.
 func (t *task[C, S]) Talk(s client.Seat) {
 	if len(t.app.Topics) > 0 || t.app.Client != nil {
@@ -233,7 +240,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Job: t.spec.Job, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		Example: info.Example,
 		GroupID: "apps",
 		Args:    cobra.ArbitraryArgs,
+	}
+	if info.Command {
+		cmd.Use += " -- CMD ARG..."
 	}
 	if len(p.apps) == 1 {
 		cmd.Aliases = []string{"run"}
@@ -61,9 +65,10 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.place(from, p.name); err != nil {
 			return err
 		}
+		args, command := splitCommand(cmd, args, info.Command)
 		r := &call{program: p, common: c, title: cmd.CommandPath(), info: info}
 		if cmd.Flags().Changed("resume") {
-			if err := c.checkResume(cmd, app, args); err != nil {
+			if err := c.checkResume(cmd, app, slices.Concat(args, command)); err != nil {
 				return err
 			}
 			w := work{check: runner.CheckReports}
@@ -87,6 +92,14 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			}
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
+		if info.Command {
+			if len(command) == 0 {
+				return &hintError{errors.New("no command given: it comes behind the paths and --"), cmd.CommandPath() + " . -- CMD {}"}
+			}
+			if err := runner.Command(command); err != nil {
+				return err
+			}
+		}
 		if err := r.confirm(runner, paths); err != nil {
 			return err
 		}
@@ -109,6 +122,14 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		return r.run(cmd.Context(), w, from)
 	}
 	return cmd
+}
+
+// splitCommand splits what was typed at --, if a command may follow it.
+func splitCommand(cmd *cobra.Command, args []string, takes bool) (paths, command []string) {
+	if at := cmd.ArgsLenAtDash(); takes && at >= 0 {
+		return args[:at], args[at:]
+	}
+	return args, nil
 }
 
 func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error) {

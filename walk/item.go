@@ -17,6 +17,7 @@ type Item struct {
 	File    bool   // the root is not a directory
 	Part    *Part  // not nil: the directory was entered already, and this is left of it
 	Careful bool   // see Shared.PickCareful; what is found below has it too
+	Again   bool   // a handler was called for it, or for the first entry of Part, and nothing came of it
 	Must    bool   // count it also if it is gone or another directory: see Shared.Returned
 }
 

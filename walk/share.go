@@ -388,8 +388,11 @@ func (w *worker) leave(t task) {
 func (w *worker) abandon(d *Dir, rest []byte) {
 	d.reading.abandoned.Store(true)
 	if w.p.share != nil {
-		w.leave(w.rest(d, rest))
+		t := w.rest(d, rest)
+		t.x.again = w.refused
+		w.leave(t)
 	}
+	w.batch = w.batch[:0] // it remains
 }
 
 // mark says what was met in d.
