@@ -68,6 +68,9 @@ type App[C, S any] struct {
 	// Commit is how often a job writes down what was counted, so that no more is lost
 	// if a client dies; 0 is every few seconds.
 	Commit time.Duration
+	// Group lets names of one directory come together in one call of Filter, also of a
+	// directory that several clients share: see [walk.Options.Group]. nil: none have to.
+	Group func(buf, name []byte) []byte
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S

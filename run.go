@@ -296,6 +296,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
 		Fields:        r.app.fields(r.settings),
+		Group:         r.app.Group,
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

@@ -102,6 +102,7 @@ type task[C, S any] struct {
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
 	beside  *counted[S]    // by no worker, since the last Sum; nil: nothing
 	updates int            // of settings, which mu guards too
+	tailed  bool           // the tail has begun
 
 	sum   *counted[S] // of the session; only Sum touches it
 	codec *stats.Codec[S]
@@ -180,6 +181,7 @@ func (t *task[C, S]) Options() walk.Options {
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
 		Fields:        t.app.fields(t.settings),
+		Group:         t.app.Group,
 		Mounts:        t.mounts,
 	}
 	if t.rules != nil {
@@ -240,7 +242,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Job: t.spec.Job, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {
@@ -344,6 +346,10 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		c = t.empty()
 		c.epoch = epoch
 		t.epochs[epoch%2] = c
+		if t.acts != nil && !t.tailed {
+			// Whoever has begun a batch that is there ends it before its cut.
+			c.acts.Frames = t.acts.Frames()
+		}
 	}
 	if w.held != nil {
 		if err := move(c.stats, w.held); err != nil {

@@ -319,7 +319,7 @@ func (w *worker) queueSubs(d *Dir) {
 		at := len(names)
 		names = append(names, w.subs[i].name...)
 		c := &dirs[i]
-		c.parent, c.root, c.depth, c.listed, c.careful = d, d.root, d.depth+1, w.subs[i].inode, d.careful
+		c.parent, c.root, c.depth, c.listed, c.careful, c.again = d, d.root, d.depth+1, w.subs[i].inode, d.careful, d.again
 		c.name = rawdir.NameIn(names[at:])
 		w.stash = append(w.stash, task{dir: c})
 	}

@@ -316,7 +316,7 @@ func (s *Shared) items(notes []task) []Item {
 		case d.depth < 0:
 			items = append(items, Item{Root: d.root.number, File: true, Careful: d.careful, Again: d.again})
 		case t.x == nil:
-			items = append(items, Item{Root: d.root.number, Path: d.relative(), Careful: d.careful})
+			items = append(items, Item{Root: d.root.number, Path: d.relative(), Careful: d.careful, Again: d.again})
 		default:
 			wh := t.x.of
 			var key any = wh

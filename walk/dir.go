@@ -29,7 +29,7 @@ type Dir struct {
 	users      atomic.Int32
 	retained   bool
 	careful    bool   // see Shared.PickCareful
-	again      bool   // see Item.Again
+	again      bool   // see Item.Again; not changed once others know it
 	identified bool   // dev and ino were asked for: of what leads to an added item, guarded by root.mu
 	cut        uint32 // the epoch of the last cut that noted it; guarded by Shared.turn
 	handle     rawdir.Dir

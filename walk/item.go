@@ -17,7 +17,7 @@ type Item struct {
 	File    bool   // the root is not a directory
 	Part    *Part  // not nil: the directory was entered already, and this is left of it
 	Careful bool   // see Shared.PickCareful; what is found below has it too
-	Again   bool   // a handler was called for it, or for the first entry of Part, and nothing came of it
+	Again   bool   // a handler may have been called for it, or for entries of Part, of which nothing came; what is found below has it too
 	Must    bool   // count it also if it is gone or another directory: see Shared.Returned
 }
 

@@ -145,6 +145,8 @@ HYDRA_AGAIN is 1 in its environment.`,
 		Prepare:    (*Settings).prepare,
 		Change:     change,
 		Waits:      true,
+		Changes:    true, // for all that anybody knows
+		Acted:      func(*Stats, *hydra.Act) {},
 		Commit:     time.Second,
 		Emits:      true,
 		NewStats:   func(Settings) *Stats { return newStats() },

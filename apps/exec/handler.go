@@ -26,6 +26,10 @@ type handler struct {
 	files   *outputDir
 }
 
+// Act implements [hydra.Actor]. A command is no act that is planned: what it changes
+// only it knows, and it can not be settled by looking at an entry.
+func (h *handler) Act(_ context.Context, _ *walk.Held, a *hydra.Act) { a.Result = hydra.ActFailed }
+
 // dirs runs a command for each directory, when its entries were listed: so a failure
 // keeps nobody from what is below.
 type dirs struct{ *handler }
@@ -214,7 +218,7 @@ func environment(env []string, w *hydra.Worker[Settings, Stats]) []string {
 // variables are those of one command.
 func (t *target) variables(attempt int64) []string {
 	env := []string{"HYDRA_PATH=" + t.paths[0], "HYDRA_ROOT=" + t.root, fmt.Sprint("HYDRA_ATTEMPT=", attempt)}
-	if t.again || attempt > 1 {
+	if t.again {
 		env = append(env, "HYDRA_AGAIN=1")
 	}
 	return env

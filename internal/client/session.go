@@ -462,11 +462,15 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 // add adds a delivery to the walk.
 func (s *session) add(d wire.Delivery) bool {
 	if d.Bag.Roots {
+		if d.Again {
+			s.walk.RootsAgain()
+		}
 		return s.walk.AddRoots(d.Careful)
 	}
 	items := make([]walk.Item, len(d.Bag.Items))
 	for i, item := range d.Bag.Items {
 		item.Careful = item.Careful || d.Careful
+		item.Again = item.Again || d.Again
 		item.Must = d.Must
 		items[i] = item
 	}

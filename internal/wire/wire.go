@@ -273,6 +273,7 @@ type Delivery struct {
 	Ref     ledger.Ref
 	Bag     *ledger.Bag
 	Careful bool
+	Again   bool // see ledger.Bag.Again
 	Must    bool
 }
 
