@@ -40,7 +40,8 @@ var layers = []layer{
 	{"examples/*", ". cli walk stats", "github.com/spf13/pflag"},
 
 	{"cli", ". walk stats internal/report", anything},
-	{"apps/*", ". walk stats internal/report internal/owner", anything},
+	{"apps/*", ". walk stats internal/report internal/owner internal/selection", anything},
+	{"internal/selection", ". walk internal/owner", "github.com/spf13/pflag"},
 
 	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
 		"github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress github.com/spf13/pflag"},

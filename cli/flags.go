@@ -49,6 +49,7 @@ type common struct {
 	logKeep    int
 	logFormat  choice
 	records    string
+	yes        bool
 	logs       slog.Level // from here on, if no flag says something else
 
 	cluster
@@ -159,6 +160,27 @@ func (c *common) complete(cmd *cobra.Command) {
 			panic(err) // it is there
 		}
 	}
+}
+
+// completeValues does it for the flags of an application that have values to choose from.
+// Of a value that is a list the shell completes the last item.
+func completeValues(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		values, has := f.Annotations[hydra.FlagValues]
+		if !has {
+			return
+		}
+		must(cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			before := typed[:strings.LastIndexByte(typed, ',')+1]
+			var offers []string
+			for _, v := range values {
+				if !slices.Contains(strings.Split(before, ","), v) {
+					offers = append(offers, before+v)
+				}
+			}
+			return offers, cobra.ShellCompDirectiveNoFileComp
+		}))
+	})
 }
 
 // settle lets flags that were given win over settings with other names that

@@ -400,8 +400,11 @@ func (w *worker) leave(t task) {
 func (w *worker) abandon(d *Dir, rest []byte) {
 	d.reading.abandoned.Store(true)
 	if w.p.share != nil {
-		w.leave(w.rest(d, rest))
+		t := w.rest(d, rest)
+		t.x.again = w.refused
+		w.leave(t)
 	}
+	w.batch = w.batch[:0] // it remains
 }
 
 // mark says what was met in d.
@@ -416,6 +419,8 @@ func (w *worker) mark(d *Dir, flag uint8) {
 		r.untold.Store(true)
 	case FlagSkipRest:
 		r.skipRest.Store(true)
+	case FlagFiltered:
+		r.filtered.Store(true)
 	}
 	if r.whole != nil {
 		w.countPart(r.whole, DirCounts{}, flag)

@@ -23,6 +23,8 @@ type event struct {
 	path   string
 	counts DirCounts
 	whole  bool
+
+	filtered bool
 }
 
 // party is one of those that share a walk, and what is on record of it: what was
@@ -80,7 +82,7 @@ func (h *fleetHandler) EnterDir(_ context.Context, d *Dir) error {
 }
 
 func (h *fleetHandler) LeaveDir(_ context.Context, d *Dir) error {
-	h.ev = append(h.ev, event{what: "leave", path: d.Path(), counts: d.Counts(), whole: d.Whole()})
+	h.ev = append(h.ev, event{what: "leave", path: d.Path(), counts: d.Counts(), whole: d.Whole(), filtered: d.Filtered()})
 	return nil
 }
 
@@ -480,7 +482,7 @@ func (f *fleet) compare() {
 }
 
 func compareEvents(a, b event) int {
-	return strings.Compare(fmt.Sprint(a.path, "\x00", a.what, a.counts, a.whole), fmt.Sprint(b.path, "\x00", b.what, b.counts, b.whole))
+	return strings.Compare(fmt.Sprint(a.path, "\x00", a.what, a.counts, a.whole, a.filtered), fmt.Sprint(b.path, "\x00", b.what, b.counts, b.whole, b.filtered))
 }
 
 func sortEvents(e []event) { slices.SortFunc(e, compareEvents) }

@@ -267,7 +267,7 @@ func (t *taker) give(b *bag, k task) {
 		b.add(it)
 		s.p.pending.Add(-1)
 	case d.depth < 0:
-		b.add(Item{Root: d.root.number, File: true, Careful: d.careful})
+		b.add(Item{Root: d.root.number, File: true, Careful: d.careful, Again: d.again})
 		s.p.rootFiles.Add(-1)
 		s.p.pending.Add(-1)
 	case k.x == nil:

@@ -25,6 +25,7 @@ type worker struct {
 	fl Filterer        // nil if h is none
 	eh ErrorHandler    // nil if h is none
 	sh SnapshotHandler // nil if h is none
+	bt Batcher         // nil if h is none
 
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
@@ -56,6 +57,14 @@ type worker struct {
 	paidUpTo float64     // see Throttle
 	due      bool        // it has to pay, or waits for what it paid
 	timer    *time.Timer // for waiting
+
+	// In a chunk, and in a call of the handler: see await.
+	in           visit
+	files, other int64  // that were handled, and not told the directory yet
+	hereLen      int    // of the records from the entry at hand on
+	offered      int    // of these, bytes that others were given in the midst of File
+	batch        []byte // records of entries that wait for Batch
+	batched      bool   // the entry at hand does
 
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
@@ -112,6 +121,7 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
 	w.sh, _ = h.(SnapshotHandler)
+	w.bt, _ = h.(Batcher)
 	s := w.p.share
 	if s != nil {
 		s.join(w)

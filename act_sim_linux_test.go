@@ -378,9 +378,9 @@ func TestWhatIsRemovedIsWhatIsCountedWhoeverDies(t *testing.T) {
 		}
 		return
 	}
-	worlds := 60
+	worlds := 20
 	if testing.Short() {
-		worlds = 12
+		worlds = 4
 	}
 	first := uint64(1)
 	if os.Getenv("HYDRA_TEST_ALL") != "" {

@@ -1,0 +1,7 @@
+package owner
+
+import "context"
+
+func userID(context.Context, string) (uint32, bool, error) { return 0, false, nil }
+
+func groupID(context.Context, string) (uint32, bool, error) { return 0, false, nil }
