@@ -68,6 +68,9 @@ type App[C, S any] struct {
 	// Commit is how often a job writes down what was counted, so that no more is lost
 	// if a client dies; 0 is every few seconds.
 	Commit time.Duration
+	// Group lets names of one directory come together in one call of Filter, also of a
+	// directory that several clients share: see [walk.Options.Group]. nil: none have to.
+	Group func(buf, name []byte) []byte
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S
@@ -226,8 +229,8 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
-	Command                             bool // it takes one: see App.Command
 	Confirms                            bool // it may ask before it does something
+	Command                             bool // it takes one: see App.Command
 	Emits                               bool // it has an output
 	Summarizes                          bool // it has something of its own to say to people
 }
@@ -251,8 +254,6 @@ type Runner interface {
 	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
 	// Settings are those that a job would keep, as JSON.
 	Settings() ([]byte, error)
-	// Command sets the command that an application runs: see [App.Command].
-	Command(argv []string) error
 	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
 	// An error is one of a wrong call.
 	Confirm(paths []string) (question string, err error)
@@ -260,6 +261,8 @@ type Runner interface {
 	// first run, which changes nothing, it is to be called again with the result of
 	// that; before, counted is nil.
 	MaxActs(counted Document) (n int64, first Runner, err error)
+	// Command sets the command that an application runs: see [App.Command].
+	Command(argv []string) error
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -267,7 +270,10 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil}
+	info := Info{
+		Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics,
+		Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil,
+	}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}

@@ -147,9 +147,8 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
-	w.Job = r.job
-	w.Client, _ = os.Hostname()
+	host, _ := os.Hostname()
+	w := &Worker[C, S]{ID: id, Job: r.job, Client: host, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -297,6 +296,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
 		Fields:        r.app.fields(r.settings),
+		Group:         r.app.Group,
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

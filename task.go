@@ -180,6 +180,7 @@ func (t *task[C, S]) Options() walk.Options {
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
 		Fields:        t.app.fields(t.settings),
+		Group:         t.app.Group,
 		Mounts:        t.mounts,
 	}
 	if t.rules != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 
@@ -184,7 +185,11 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 	var pieces []task
 	if it.Part != nil {
 		for _, n := range it.Part.Names {
-			chunks, err := decodeNames(n.Records, s.chunk)
+			size := s.chunk
+			if s.o.Group != nil && !n.Filtered {
+				size = math.MaxInt // the names of a group stay together
+			}
+			chunks, err := decodeNames(n.Records, size)
 			if err != nil {
 				w.giveUp(ctx, d, it, err)
 				return

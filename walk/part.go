@@ -196,7 +196,7 @@ func (w *worker) rest(d *Dir, chunk []byte) task {
 			x.ranged, x.r = true, w.hand.r
 			return task{dir: d, x: x}
 		}
-		lo := w.p.share.hashOf(ent.Name)
+		lo := w.hashOf(ent.Name)
 		if w.lastHash(w.handAll[:at]) != lo {
 			x.ranged, x.r = true, Range{lo, w.hand.r.Hi}
 			return task{dir: d, x: x}
@@ -211,7 +211,7 @@ func (w *worker) lastHash(chunk []byte) uint64 {
 	for {
 		rest, err := rawdir.Next(chunk, &ent)
 		if err != nil || ent.Name == "" {
-			return w.p.share.hashOf(last.Name)
+			return w.hashOf(last.Name)
 		}
 		last, chunk = ent, rest
 	}
@@ -230,7 +230,7 @@ func (w *worker) splitShared(d *Dir, chunk []byte, first int) []byte {
 			if err != nil || ent.Name == "" {
 				return chunk
 			}
-			if h := s.hashOf(ent.Name); h != before {
+			if h := w.hashOf(ent.Name); h != before {
 				x.ranged, x.r = true, Range{h, w.hand.r.Hi}
 				w.hand.r.Hi = h - 1
 				break
@@ -311,6 +311,11 @@ func (w *worker) readShared(ctx context.Context, d *Dir) {
 	}
 	if !ended {
 		w.listRange(ctx, d, &all)
+		w.endPart(ctx, d)
+		return
+	}
+	if s.o.Group != nil {
+		w.gatherChunks(ctx, d, &all, chunks)
 		w.endPart(ctx, d)
 		return
 	}

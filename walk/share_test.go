@@ -66,6 +66,7 @@ type kind struct {
 	filter  bool // drop what has drop in its name, and reverse the rest
 	skip    bool // fs.SkipDir for files that have skip in their names
 	careful bool // all of it is careful work
+	groups  bool // note the groups that Filter is given; it needs filter
 }
 
 type fleetHandler struct {
@@ -105,6 +106,9 @@ func (h *fleetHandler) File(ctx context.Context, e *Entry) error {
 type fleetFilter struct{ *fleetHandler }
 
 func (h fleetFilter) Filter(_ context.Context, d *Dir, entries []Entry) []Entry {
+	if h.f.kind.groups {
+		h.ev = append(h.ev, groupsOf(d.Path(), entries)...)
+	}
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return strings.Contains(e.Name(), "drop") })
 	slices.Reverse(entries)
 	return entries
@@ -426,13 +430,16 @@ func (f *fleet) reference() ([]event, Totals) {
 	var all []event
 	var hs []*fleetHandler
 	quiet := &fleet{t: f.t, kind: f.kind}
+	quiet.kind.groups = false
+	o := f.o.Options
+	o.Group = nil
 	t, err := Trees(f.t.Context(), f.o.Roots, func(int) (Handler, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		h, inner := quiet.handler(nil)
 		hs = append(hs, inner)
 		return h, nil
-	}, &f.o.Options)
+	}, &o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -594,6 +601,9 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 			tree := bushy(rnd)
 			k := kind{filter: rnd.IntN(2) == 0, skip: rnd.IntN(4) == 0, careful: rnd.IntN(3) == 0}
 			o := Options{FS: rotten{tree}, MaxDepth: []int{0, 0, 2, 3}[rnd.IntN(4)]}
+			if rnd.IntN(3) == 0 {
+				o.Group = tens
+			}
 			root := "."
 			if rnd.IntN(3) == 0 {
 				// The same of the system's files: with inodes, and without faults.

@@ -47,6 +47,7 @@ type worker struct {
 	task    task           // the task at hand
 	left    []task         // what was at hand when the walk was stopped
 	counted map[*whole]sum // in parts, since the last cut
+	key     []byte         // scratch for Options.Group
 	refused bool           // the handler ended the walk instead of handling an entry
 	call    callMark
 	told    uint64 // of Shared.asked: what it has called Between for
@@ -265,7 +266,7 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 			p.removeIdle(w)
 			return t, true
 		}
-		if p.stopping() || p.pending.Load() == 0 && p.share == nil {
+		if p.stopping() || p.pending.Load() == 0 && p.endsDry() {
 			p.removeIdle(w)
 			return task{}, false
 		}
