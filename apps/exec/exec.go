@@ -8,9 +8,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
 )
@@ -44,6 +46,8 @@ type Settings struct {
 	OutputDir string `json:"output_dir,omitempty"`
 	// DryRun prints what would be run.
 	DryRun bool `json:"dry_run"`
+	// Selection says for which directories or files; without types, for regular files.
+	selection.Selection
 }
 
 // What a command runs for.
@@ -76,7 +80,25 @@ func (s *Settings) prepare() error {
 	case s.OutputDir != "" && s.Tag:
 		return errors.New("--tag and --output-dir contradict each other: a file has the lines of one command only")
 	}
+	if err := s.prepareSelection(); err != nil {
+		return err
+	}
 	return s.Command.check(s)
+}
+
+func (s *Settings) prepareSelection() error {
+	switch {
+	case s.Per != perDir && s.Types == "":
+		s.Types = "f"
+	case s.Per != perDir && strings.Contains(string(s.Types), "d"):
+		return errors.New("--type d is for --per dir")
+	case s.Per == perDir && s.Types != "" && s.Types != "d":
+		return errors.New("--type is for --per file and --per batch: else commands run for directories")
+	case s.Per == perDir && len(s.Sizes) > 0:
+		return errors.New("--size is for --per file and --per batch: it means regular files")
+	}
+	s.Owners, s.Groups = slices.Clone(s.Owners), slices.Clone(s.Groups) // Prepare changes them
+	return s.Selection.Prepare()
 }
 
 // change allows what says how commands are run, and not which.
@@ -137,19 +159,21 @@ HYDRA_AGAIN is 1 in its environment.`,
 			f.Var(&s.MaxOutput, "max-output", "print at most this much of what one command writes")
 			f.StringVar(&s.OutputDir, "output-dir", "", "write what commands print into files in `DIR`, on the host where they run")
 			f.BoolVarP(&s.DryRun, "dry-run", "n", false, "print the commands and run none")
+			s.Selection.Flags(f)
 		},
 		Command: func(s *Settings, argv []string) error {
 			s.Command = argv
 			return nil
 		},
 		Prepare:    (*Settings).prepare,
+		FieldsFor:  func(s Settings) walk.Fields { return s.Fields() },
 		Change:     change,
 		Waits:      true,
 		Changes:    true, // for all that anybody knows
 		Acted:      func(*Stats, *hydra.Act) {},
 		Commit:     time.Second,
 		Emits:      true,
-		NewStats:   func(Settings) *Stats { return newStats() },
+		NewStats:   newStats,
 		NewHandler: newHandler,
 		Summarize:  summarize,
 	}
@@ -158,6 +182,9 @@ HYDRA_AGAIN is 1 in its environment.`,
 func newHandler(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
 	h := &handler{w: w, env: environment(os.Environ(), w)}
 	var err error
+	if h.selects, err = selection.NewMatcher(&w.Settings.Selection); err != nil {
+		return nil, err
+	}
 	if h.program, err = w.Settings.Command.program(&w.Settings); err != nil && !w.Settings.DryRun {
 		// Rather now than for each directory.
 		return nil, fmt.Errorf("the command can not be run here: %w", err)

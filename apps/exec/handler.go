@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/walk"
 )
 
@@ -21,6 +22,7 @@ const opExec = "exec"
 //	                          └─ Await ◄─┘ ─► counted, emitted
 type handler struct {
 	w       *hydra.Worker[Settings, Stats]
+	selects *selection.Matcher
 	program string   // "": it depends on the path
 	env     []string // without what is of one command
 	files   *outputDir
@@ -38,6 +40,12 @@ func (dirs) File(context.Context, *walk.Entry) error   { return walk.SkipFile }
 func (dirs) EnterDir(context.Context, *walk.Dir) error { return nil }
 
 func (h dirs) LeaveDir(ctx context.Context, d *walk.Dir) error {
+	if meant, err := h.selects.MatchDir(d); !meant || err != nil {
+		if err == nil {
+			h.w.Stats.SkippedDirs.Inc()
+		}
+		return err
+	}
 	path := d.Path()
 	return h.run(ctx, d.Await, &target{paths: []string{path}, root: d.Root(), in: path, again: d.Again(), dir: true})
 }
@@ -46,8 +54,8 @@ func (h dirs) LeaveDir(ctx context.Context, d *walk.Dir) error {
 type files struct{ *handler }
 
 func (h files) File(ctx context.Context, e *walk.Entry) error {
-	if !e.Type().IsRegular() {
-		return walk.SkipFile
+	if err := h.skips(e); err != nil {
+		return err
 	}
 	path := e.Path()
 	return h.run(ctx, e.Await, &target{paths: []string{path}, root: e.Root(), in: filepath.Dir(path), again: e.Again()})
@@ -57,10 +65,19 @@ func (h files) File(ctx context.Context, e *walk.Entry) error {
 type batches struct{ *handler }
 
 func (h batches) File(_ context.Context, e *walk.Entry) error {
-	if !e.Type().IsRegular() {
-		return walk.SkipFile
+	if err := h.skips(e); err != nil {
+		return err
 	}
 	return walk.ToBatch
+}
+
+// skips is nil for an entry that is meant.
+func (h *handler) skips(e *walk.Entry) error {
+	meant, err := h.selects.Match(e)
+	if err == nil && !meant {
+		err = walk.SkipFile
+	}
+	return err
 }
 
 // BatchSize implements [walk.Batcher]: as many as there is room for.
@@ -119,7 +136,6 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 	c := h.w.Settings // while it runs, these hold
 	if c.DryRun {
 		s := h.w.Stats
-		s.DryRun = true
 		s.Commands.Inc()
 		s.Entries.Add(int64(len(t.paths)))
 		return h.w.Emit([]byte(quoted(c.Command.expand(&c, t.paths)) + "\n"))

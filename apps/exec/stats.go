@@ -10,16 +10,17 @@ import (
 // Stats are what exec counts. Each command that came to its end, with all its
 // attempts, is one of Commands, and one of Succeeded or Failed.
 type Stats struct {
-	DryRun     flag          `json:"dry_run"`
-	Commands   stats.Counter `json:"commands"`
-	Entries    stats.Counter `json:"entries"` // directories or files that they were run for
-	Succeeded  stats.Counter `json:"succeeded"`
-	Failed     stats.Counter `json:"failed"`
-	TimedOut   stats.Counter `json:"timed_out"`
-	NotStarted stats.Counter `json:"not_started"`
-	Retried    stats.Counter `json:"retried"`
-	Attempts   stats.Counter `json:"attempts"`
-	Again      stats.Counter `json:"again"`
+	DryRun      flag          `json:"dry_run"`
+	Commands    stats.Counter `json:"commands"`
+	Entries     stats.Counter `json:"entries"`      // directories or files that they were run for
+	SkippedDirs stats.Counter `json:"skipped_dirs"` // that were not selected
+	Succeeded   stats.Counter `json:"succeeded"`
+	Failed      stats.Counter `json:"failed"`
+	TimedOut    stats.Counter `json:"timed_out"`
+	NotStarted  stats.Counter `json:"not_started"`
+	Retried     stats.Counter `json:"retried"`
+	Attempts    stats.Counter `json:"attempts"`
+	Again       stats.Counter `json:"again"`
 	// Of the last attempts, those that ended by themselves, and those that were ended
 	// by somebody else.
 	ByExitCode stats.Group[int]    `json:"by_exit_code"`
@@ -37,8 +38,8 @@ type Stats struct {
 // mostFailures is how many are listed, those with the smallest paths.
 const mostFailures = 1000
 
-func newStats() *Stats {
-	return &Stats{Failures: stats.NewTopN[Failure](mostFailures)}
+func newStats(s Settings) *Stats {
+	return &Stats{DryRun: flag(s.DryRun), Failures: stats.NewTopN[Failure](mostFailures)}
 }
 
 // Failure is a command that failed; its path is the first one that it was run for.
