@@ -44,34 +44,38 @@ type actLine struct {
 // actEntry is what an act is about.
 type actEntry struct {
 	stats.Path
-	Root      *stats.Path `json:"root,omitempty"`
-	To        *stats.Path `json:"to,omitempty"`
-	Device    uint64      `json:"device"`
-	Inode     uint64      `json:"inode"`
-	Mode      string      `json:"mode"`
-	Links     uint64      `json:"links"`
-	UID       uint32      `json:"uid"`
-	GID       uint32      `json:"gid"`
-	Size      int64       `json:"size"`
-	Allocated int64       `json:"allocated"`
-	Mtime     time.Time   `json:"mtime"`
-	Ctime     time.Time   `json:"ctime"`
+	To    *stats.Path `json:"to,omitempty"`
+	Inode uint64      `json:"inode"`
+	Mode  string      `json:"mode"`
+	Size  int64       `json:"size"`
+	*actDetails
+}
+
+// actDetails is what only intents say besides, and what is settled by another client.
+type actDetails struct {
+	Root      stats.Path `json:"root"`
+	Device    uint64     `json:"device"`
+	Links     uint64     `json:"links"`
+	UID       uint32     `json:"uid"`
+	GID       uint32     `json:"gid"`
+	Allocated int64      `json:"allocated"`
+	Mtime     time.Time  `json:"mtime"`
+	Ctime     time.Time  `json:"ctime"`
 }
 
 // appendAct appends a line about an act.
 func appendAct(b []byte, a *Act, state ActResult, worker int, batch uint64, index int, session string) []byte {
 	st := &a.Stat
-	e := &actEntry{
-		Path: stats.PathOf(a.Path), Device: st.Dev, Inode: st.Ino, Mode: st.Mode.String(), Links: st.Nlink, UID: st.UID, GID: st.GID,
-		Size: st.Size, Allocated: st.Allocated(), Mtime: st.Mtime.Time(), Ctime: st.Ctime.Time(),
-	}
+	e := &actEntry{Path: stats.PathOf(a.Path), Inode: st.Ino, Mode: st.Mode.String(), Size: st.Size}
 	if a.To != "" {
 		to := stats.PathOf(a.To)
 		e.To = &to
 	}
-	if a.Root != "" && state == actIntent {
-		root := stats.PathOf(a.Root)
-		e.Root = &root
+	if state == actIntent || session != "" {
+		e.actDetails = &actDetails{
+			Root: stats.PathOf(a.Root), Device: st.Dev, Links: st.Nlink, UID: st.UID, GID: st.GID,
+			Allocated: st.Allocated(), Mtime: st.Mtime.Time(), Ctime: st.Ctime.Time(),
+		}
 	}
 	return appendLine(b, actLine{At: time.Now().UTC(), State: state, Op: a.Op, Worker: worker, Batch: batch, Index: index, actEntry: e, Error: a.Error, Session: session})
 }
@@ -92,13 +96,13 @@ func (l *actLine) act() *Act {
 		if e.To != nil {
 			a.To = e.To.String()
 		}
-		if e.Root != nil {
-			a.Root = e.Root.String()
-		}
-		a.Stat = walk.Stat{
-			Known: walk.FieldType | walk.FieldMode | walk.FieldNlink | walk.FieldUID | walk.FieldGID | walk.FieldMtime | walk.FieldCtime | walk.FieldIno | walk.FieldSize | walk.FieldBlocks,
-			Mode:  modeOf(e.Mode), UID: e.UID, GID: e.GID, Nlink: e.Links, Size: e.Size, Blocks: e.Allocated / 512,
-			Dev: e.Device, Ino: e.Inode, Mtime: timeOf(e.Mtime), Ctime: timeOf(e.Ctime),
+		a.Stat = walk.Stat{Known: walk.FieldType | walk.FieldMode | walk.FieldIno | walk.FieldSize, Mode: modeOf(e.Mode), Size: e.Size, Ino: e.Inode}
+		if d := e.actDetails; d != nil {
+			a.Root = d.Root.String()
+			st := &a.Stat
+			st.Known |= walk.FieldNlink | walk.FieldUID | walk.FieldGID | walk.FieldMtime | walk.FieldCtime | walk.FieldBlocks
+			st.UID, st.GID, st.Nlink, st.Blocks, st.Dev = d.UID, d.GID, d.Links, d.Allocated/512, d.Device
+			st.Mtime, st.Ctime = timeOf(d.Mtime), timeOf(d.Ctime)
 		}
 	}
 	return a
@@ -130,12 +134,15 @@ func eachLine(lines []byte, f func(*actLine) error) error {
 	for len(lines) > 0 {
 		text, rest, whole := bytes.Cut(lines, []byte{'\n'})
 		lines = rest
-		l := actLine{actEntry: new(actEntry)}
+		l := actLine{actEntry: &actEntry{actDetails: new(actDetails)}}
 		if err := json.Unmarshal(text, &l); err != nil {
 			if !whole {
 				return nil
 			}
 			return fmt.Errorf("records of acts: %w", err)
+		}
+		if l.Root.Printable == "" {
+			l.actDetails = nil
 		}
 		if l.State == "" {
 			continue // the head

@@ -179,7 +179,7 @@ func readOpen(ctx context.Context, table bus.Table, of ledger.SessionID, sum *ac
 			}
 			id := actID{l.Worker, l.Batch, l.Index}
 			if was := open[id]; was != nil {
-				l.actEntry.Root = was.actEntry.Root
+				l.actDetails = was.actDetails
 			}
 			open[id] = l
 			return nil

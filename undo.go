@@ -61,13 +61,22 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 	var open map[actKey]*Act
 	for _, pass := range []func(*actLine) error{
 		func(l *actLine) error {
-			if a := l.act(); a.Stat.Mode.IsDir() && (l.State == ActDone || l.State == ActInDoubt) {
+			a, key := l.act(), l.key()
+			switch {
+			case !a.Stat.Mode.IsDir():
+			case l.State == actIntent:
+				open[key] = a
+			case l.State == ActDone, l.State == ActInDoubt:
 				dirs[a.Path] = a
+				if intent := open[key]; intent != nil {
+					dirs[a.Path] = intent // it says more
+				}
+				delete(open, key)
 			}
 			return ctx.Err()
 		},
 		func(l *actLine) error {
-			a, key := l.act(), actKey{l.Session, actID{l.Worker, l.Batch, l.Index}}
+			a, key := l.act(), l.key()
 			switch {
 			case a.Stat.Mode.IsDir():
 			case l.State == actIntent:
@@ -88,6 +97,11 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 		if err := readLines(records, pass); err != nil {
 			return u.Undone, err
 		}
+		for _, a := range open {
+			if a.Stat.Mode.IsDir() {
+				dirs[a.Path] = a // who removed it died, or did not
+			}
+		}
 		// Parents first.
 		for _, path := range slices.Sorted(maps.Keys(dirs)) {
 			u.makeDir(dirs[path])
@@ -106,6 +120,8 @@ type actKey struct {
 	session string
 	actID
 }
+
+func (l *actLine) key() actKey { return actKey{l.Session, actID{l.Worker, l.Batch, l.Index}} }
 
 // readHead reads the first line of records.
 func readHead(r io.Reader) (*actHead, error) {
