@@ -151,6 +151,9 @@ func (a *actFile) read(f func(*actLine) error) error {
 	return readLines(file, f)
 }
 
+// decodeFirst decodes the first line of a file.
+func decodeFirst(r io.Reader, into any) error { return json.NewDecoder(r).Decode(into) }
+
 // readLines decodes the lines of a file, some at a time.
 func readLines(r io.Reader, f func(*actLine) error) error {
 	var rest []byte

@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -37,6 +38,9 @@ type App[C, S any] struct {
 	Settings C
 	// Flags defines command line flags that change settings.
 	Flags func(*pflag.FlagSet, *C)
+	// Command takes what a user typed behind --, if the application runs commands: nil
+	// if it takes none. It is called before Prepare; its error is a usage error.
+	Command func(*C, []string) error
 	// Prepare checks the settings and completes them. Its error is a usage error.
 	Prepare func(*C) error
 	// Change tells whether settings may be changed so while a job runs (see
@@ -45,11 +49,28 @@ type App[C, S any] struct {
 	// in one result. nil allows what Prepare does.
 	Change func(before, after C) error
 
+	// Confirm tells what a user is asked before the paths, which are absolute, are
+	// walked with the settings, as Prepare has completed them: "" if nothing. It is
+	// called where the command is; its error is a usage error, and nothing is walked.
+	// A job that goes on is not asked about again.
+	Confirm func(settings C, paths []string) (question string, err error)
+
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
 	// FieldsFor, when set, replaces Fields by those that the settings ask for.
 	FieldsFor func(C) walk.Fields
+
+	// Waits says that handlers wait for something else than the file system, by
+	// [walk.Entry.Await]. The number of workers does not adapt then: if no user says
+	// one, there are as many as processors.
+	Waits bool
+	// Commit is how often a job writes down what was counted, so that no more is lost
+	// if a client dies; 0 is every few seconds.
+	Commit time.Duration
+	// Group lets names of one directory come together in one call of Filter, also of a
+	// directory that several clients share: see [walk.Options.Group]. nil: none have to.
+	Group func(buf, name []byte) []byte
 
 	// NewStats makes empty statistics. nil means new(S).
 	NewStats func(C) *S
@@ -92,6 +113,15 @@ type App[C, S any] struct {
 	// directories that became empty. If that client dies another one does it again.
 	Tail func(context.Context, *Tail[C, S]) error
 
+	// MaxActs tells how much may be changed with the settings: see [Options.MaxActs]. It
+	// is called before the run, with nil. If that depends on what is there, it returns
+	// the settings of a run that changes nothing, and is called again with its result.
+	// Its error, then too, is why nothing may be changed.
+	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
+	// DryRun tells whether with the settings nothing is changed, but only counted what
+	// would be: the result says so.
+	DryRun func(settings C) bool
+
 	// Finish is called once, when the statistics of all workers have been
 	// merged into r.Stats: for what is computed from them. Unlike a phase it runs where
 	// the result is shown, each time that somebody looks at the result of a job, and
@@ -131,7 +161,9 @@ type Report[C, S any] struct {
 // Worker is what one handler has of its own. No other goroutine touches it
 // while the walk runs.
 type Worker[C, S any] struct {
-	ID       int // from 0
+	ID       int    // from 0
+	Job      string // names the run
+	Client   string // of a job, who works on it; of a run in this process the host's name
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
@@ -207,6 +239,8 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
+	Confirms                            bool // it may ask before it does something
+	Command                             bool // it takes one: see App.Command
 	Emits                               bool // it has an output
 	Summarizes                          bool // it has something of its own to say to people
 }
@@ -230,6 +264,15 @@ type Runner interface {
 	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
 	// Settings are those that a job would keep, as JSON.
 	Settings() ([]byte, error)
+	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
+	// An error is one of a wrong call.
+	Confirm(paths []string) (question string, err error)
+	// MaxActs tells how much may be changed: see [Options.MaxActs]. If it returns a
+	// first run, which changes nothing, it is to be called again with the result of
+	// that; before, counted is nil.
+	MaxActs(counted Document) (n int64, first Runner, err error)
+	// Command sets the command that an application runs: see [App.Command].
+	Command(argv []string) error
 	// CheckReports tells before the walk what a [Document] could not write: an
 	// unknown kind of report, or one that does not fit the settings.
 	CheckReports(names []string) error
@@ -237,7 +280,10 @@ type Runner interface {
 
 // Info implements [Application].
 func (a *App[C, S]) Info() Info {
-	info := Info{Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics, Emits: a.Emits, Summarizes: a.Summarize != nil}
+	info := Info{
+		Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics,
+		Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil,
+	}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
 	}
@@ -279,7 +325,59 @@ func (r *runner[C, S]) Job(ctx context.Context, s *Server, id string, o *JobOpti
 	return s.Job(ctx, r.app, id, o)
 }
 
+func (r *runner[C, S]) Command(argv []string) error {
+	if r.app.Command == nil {
+		return fmt.Errorf("%s runs no command", r.app.Name)
+	}
+	return r.app.Command(&r.app.Settings, argv)
+}
+
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
+
+func (r *runner[C, S]) Confirm(paths []string) (string, error) {
+	if r.app.Confirm == nil {
+		return "", nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return "", err
+		}
+	}
+	paths, err := absolute(paths)
+	if err != nil {
+		return "", err
+	}
+	return r.app.Confirm(settings, paths)
+}
+
+func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {
+	if r.app.MaxActs == nil {
+		return 0, nil, nil
+	}
+	settings := r.app.Settings
+	if r.app.Prepare != nil {
+		if err := r.app.Prepare(&settings); err != nil {
+			return 0, nil, &UsageError{err}
+		}
+	}
+	result, ok := counted.(*Result[S])
+	if counted != nil && !ok {
+		return 0, nil, fmt.Errorf("a result of another application than %s", r.app.Name)
+	}
+	n, count, err := r.app.MaxActs(settings, result)
+	switch {
+	case err != nil && result == nil:
+		return 0, nil, &UsageError{err}
+	case err != nil:
+		return 0, nil, &RefusedError{err}
+	case count == nil:
+		return n, nil, nil
+	}
+	first := *r.app
+	first.Settings = *count
+	return n, &runner[C, S]{&first}, nil
+}
 
 func (r *runner[C, S]) CheckReports(names []string) error {
 	for _, name := range names {

@@ -64,6 +64,13 @@ func (e *ErrorItem) compare(o *ErrorItem) int {
 	return cmp.Or(cmp.Compare(e.Path, o.Path), cmp.Compare(e.Op, o.Op), cmp.Compare(e.Error, o.Error))
 }
 
+// RefusedError is why an application changes nothing after it has counted what there
+// is: it would be more than it may change.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
 // ErrorLimit is the error of a run that was ended by [Options.MaxErrors].
 type ErrorLimit struct{ Limit int64 }
 

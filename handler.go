@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -15,8 +16,9 @@ type observed struct {
 
 	snapshotUser walk.SnapshotHandler // nil if the application's handler is none
 	snapshots    *snapshotLog
-	records      *recordFile // nil: nothing is recorded
-	acts         *actBatch   // nil: nothing is changed
+	records      *recordFile  // nil: nothing is recorded
+	batches      walk.Batcher // nil if the application's handler is none
+	acts         *actBatch    // nil: nothing is changed
 }
 
 func (h *observed) Error(ctx context.Context, err *walk.Error) {
@@ -50,6 +52,23 @@ func (h *observed) Flush(ctx context.Context) error {
 	return err
 }
 
+// errNoBatches is of a handler that returned [walk.ToBatch].
+var errNoBatches = errors.New("entries were to wait for a batch, but their handler takes none")
+
+func (h *observed) BatchSize(entries []walk.Entry) int {
+	if h.batches == nil {
+		return len(entries)
+	}
+	return h.batches.BatchSize(entries)
+}
+
+func (h *observed) Batch(ctx context.Context, entries []walk.Entry) error {
+	if h.batches == nil {
+		return walk.Fatal(errNoBatches)
+	}
+	return h.batches.Batch(ctx, entries)
+}
+
 // filtered is observed with rules, the application's Filter, or both.
 type filtered struct {
 	*observed
@@ -69,9 +88,10 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errors *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile, acts *actBatch) walk.Handler {
-	base := &observed{Handler: h, errors: errors, snapshots: snapshots, records: records, acts: acts}
+func observe(h walk.Handler, errs *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile, acts *actBatch) walk.Handler {
+	base := &observed{Handler: h, errors: errs, snapshots: snapshots, records: records, acts: acts}
 	base.user, _ = h.(walk.ErrorHandler)
+	base.batches, _ = h.(walk.Batcher)
 	base.snapshotUser, _ = h.(walk.SnapshotHandler)
 	dirs, hasDirs := h.(walk.DirHandler)
 	user, hasFilter := h.(walk.Filterer)

@@ -44,6 +44,24 @@ func (h *receiving) Flush(ctx context.Context) error {
 	return nil
 }
 
+func (h *receiving) BatchSize(entries []walk.Entry) int {
+	if b, ok := h.Handler.(walk.Batcher); ok {
+		return b.BatchSize(entries)
+	}
+	return len(entries)
+}
+
+func (h *receiving) Batch(ctx context.Context, entries []walk.Entry) error {
+	b, ok := h.Handler.(walk.Batcher)
+	if !ok {
+		return walk.Fatal(errNoBatches)
+	}
+	if err := h.look(ctx); err != nil {
+		return err
+	}
+	return b.Batch(ctx, entries)
+}
+
 // receivingDirs is DirHandler of a handler that receives.
 type receivingDirs struct {
 	*receiving

@@ -75,6 +75,9 @@ type Outcome struct {
 	// Phases is what the application's phases attached, by name.
 	Phases map[string]json.RawMessage
 
+	// DryRun says that nothing was changed, and that the statistics count what would be.
+	DryRun bool
+
 	// Acts is the file in which a run in this process wrote down what it changed.
 	Acts string
 }
@@ -164,6 +167,7 @@ type resultJSON struct {
 	Workers       int                        `json:"workers"`
 	Refused       []string                   `json:"refused_clients,omitempty"`
 	Prefixes      []prefixJSON               `json:"prefixes,omitempty"`
+	DryRun        bool                       `json:"dry_run,omitempty"`
 	Complete      bool                       `json:"complete"`
 	ExpectedDirs  int64                      `json:"expected_dirs"`
 	ProcessedDirs int64                      `json:"processed_dirs"`
@@ -243,6 +247,7 @@ func (r *Result[S]) MarshalAs(schema string) ([]byte, error) {
 		Clients:       r.Clients,
 		Workers:       r.Workers,
 		Refused:       r.Refused,
+		DryRun:        r.DryRun,
 		Complete:      r.IsComplete(),
 		ExpectedDirs:  t.ExpectedDirs(),
 		ProcessedDirs: t.ProcessedDirs,

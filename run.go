@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -82,6 +83,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	}
 	result.App, result.Clients, result.Started = app.Name, 1, time.Now()
 	result.Job = jobID(result.Started)
+	r.job = result.Job
 	for _, root := range roots {
 		result.Paths = append(result.Paths, withoutSlash(root))
 	}
@@ -121,6 +123,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 type run[C, S any] struct {
 	app      *App[C, S]
 	o        *Options
+	job      string
 	settings C
 	rules    *rules
 	errors   *errorLog
@@ -144,7 +147,8 @@ type run[C, S any] struct {
 
 // newHandler makes the handler of one worker; several calls may run at once.
 func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error) {
-	w := &Worker[C, S]{ID: id, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
+	host, _ := os.Hostname()
+	w := &Worker[C, S]{ID: id, Job: r.job, Client: host, Log: r.o.logger(r.app.Name), Settings: r.settings, Stats: r.app.newStats(r.settings), records: r.records.file(id)}
 	if r.acts != nil {
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
@@ -198,6 +202,14 @@ func (r *run[C, S]) isDir(root string) bool {
 	return err == nil && fi.IsDir()
 }
 
+// workers is how many there are of those that were asked for, 0 if they adapt.
+func (a *App[C, S]) workers(asked int) int {
+	if asked == 0 && a.Waits {
+		return runtime.NumCPU()
+	}
+	return asked
+}
+
 func isDir(path string) bool {
 	fi, err := os.Lstat(path)
 	return err == nil && fi.IsDir()
@@ -241,6 +253,7 @@ func (a *App[C, S]) check(settings C) error {
 // newResult makes a result that knows how to show itself.
 func (a *App[C, S]) newResult(settings C, o *Options) *Result[S] {
 	result := &Result[S]{Log: o.logger(a.Name), summarize: a.Summarize, found: a.Found}
+	result.DryRun = a.DryRun != nil && a.DryRun(settings)
 	result.report = func(w io.Writer, name string) error {
 		report, err := a.report(name)
 		if err != nil {
@@ -277,12 +290,13 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	t, err := walk.Trees(ctx, roots, func(id int) (walk.Handler, error) {
 		return r.newHandler(ctx, id)
 	}, &walk.Options{
-		Workers:       r.o.Workers,
+		Workers:       r.app.workers(r.o.Workers),
 		OneFileSystem: r.o.OneFileSystem,
 		MaxDepth:      r.o.MaxDepth,
 		Snapshots:     r.o.Snapshots,
 		Prunes:        prunes,
 		Fields:        r.app.fields(r.settings),
+		Group:         r.app.Group,
 		Throttle:      throttle,
 		FS:            r.o.FS,
 		Monitor:       monitor,

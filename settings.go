@@ -25,6 +25,23 @@ type SettingsHandler[C any] interface {
 	SettingsChanged(before C) error
 }
 
+// ofOneCall is the annotation of flags that were named to OnlyGiven.
+const ofOneCall = "hydra_of_one_call"
+
+// OnlyGiven says of flags that they have to be given with each call: neither a
+// configuration file nor the environment sets them. Such are those that let an
+// application change files.
+func OnlyGiven(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		if err := flags.SetAnnotation(name, ofOneCall, []string{"true"}); err != nil {
+			panic(err) // it is not defined
+		}
+	}
+}
+
+// IsOnlyGiven tells whether OnlyGiven was said of a flag.
+func IsOnlyGiven(f *pflag.Flag) bool { return len(f.Annotations[ofOneCall]) > 0 }
+
 // general sets what every job has. False: the key is another one.
 func general(set *wire.Set, kv Setting) (bool, error) {
 	bad := func(what string) error { return fmt.Errorf("%s=%s: %s", kv.Key, kv.Value, what) }

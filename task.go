@@ -67,6 +67,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if err != nil {
 		return nil, err
 	}
+	t.client = string(where.Client)
 	if a.records != "" {
 		t.records = newRecorder(filepath.Join(a.records, spec.Job), string(where.Client), recordHead{
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
@@ -85,6 +86,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 type task[C, S any] struct {
 	app      *App[C, S]
 	spec     *wire.Spec
+	client   string // that works on it
 	log      *slog.Logger
 	settings C
 	rules    *rules
@@ -100,6 +102,7 @@ type task[C, S any] struct {
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
 	beside  *counted[S]    // by no worker, since the last Sum; nil: nothing
 	updates int            // of settings, which mu guards too
+	tailed  bool           // the tail has begun
 
 	sum   *counted[S] // of the session; only Sum touches it
 	codec *stats.Codec[S]
@@ -178,12 +181,18 @@ func (t *task[C, S]) Options() walk.Options {
 		MaxDepth:      t.options.MaxDepth,
 		Snapshots:     t.options.Snapshots,
 		Fields:        t.app.fields(t.settings),
+		Group:         t.app.Group,
 		Mounts:        t.mounts,
 	}
 	if t.rules != nil {
 		o.Prunes = func(outer, inner string) bool { return t.rules.prunes(outer, inner, isDir) }
 	}
 	return o
+}
+
+// Manner implements the client's Mannered.
+func (t *task[C, S]) Manner() client.Manner {
+	return client.Manner{Waits: t.app.Waits, Commit: t.app.Commit}
 }
 
 // Talk implements the client's Talker.
@@ -233,9 +242,9 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
-	w.Stats = t.app.newStats(w.Settings)
+	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {
 		w.p, member = t.seat.worker()
 	}
@@ -338,6 +347,10 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		c = t.empty()
 		c.epoch = epoch
 		t.epochs[epoch%2] = c
+		if t.acts != nil && !t.tailed {
+			// Whoever has begun a batch that is there ends it before its cut.
+			c.acts.Frames = t.acts.Frames()
+		}
 	}
 	if w.held != nil {
 		if err := move(c.stats, w.held); err != nil {

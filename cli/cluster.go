@@ -144,13 +144,18 @@ func (c *call) onSignal() string {
 
 // submit makes a job of a run, and returns its result.
 func (c *call) submit(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options) (hydra.Document, error) {
+	return c.limited(ctx, runner, paths, o, func() (hydra.Document, error) { return c.submitAs(ctx, runner, paths, o, c.job) })
+}
+
+// submitAs is submit for a job of some name.
+func (c *call) submitAs(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options, name string) (hydra.Document, error) {
 	s, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
 	job, err := runner.Submit(ctx, s, paths, &hydra.JobOptions{
-		Options: *o, ID: c.job, Priority: c.priority, MinClients: c.minClients, Events: c.events(s),
+		Options: *o, ID: name, Priority: c.priority, MinClients: c.minClients, Events: c.events(s),
 	})
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: the server may have got the job: see `%s job list --server %s`", context.Cause(ctx), c.name, c.as(s.Address()))

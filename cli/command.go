@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		GroupID: "apps",
 		Args:    cobra.ArbitraryArgs,
 	}
+	if info.Command {
+		cmd.Use += " -- CMD ARG..."
+	}
 	if len(p.apps) == 1 {
 		cmd.Aliases = []string{"run"}
 	}
@@ -37,6 +41,9 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 	cmd.SetUsageFunc(appUsage)
 	runner := app.Configure(cmd.Flags())
 	c.define(cmd.Flags())
+	if info.Confirms {
+		c.defineYes(cmd.Flags())
+	}
 	c.complete(cmd)
 	must(cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if c.local = c.server == ""; !c.local {
@@ -58,9 +65,10 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		if err := c.place(from, p.name); err != nil {
 			return err
 		}
+		args, command := splitCommand(cmd, args, info.Command)
 		r := &call{program: p, common: c, title: cmd.CommandPath(), info: info}
 		if cmd.Flags().Changed("resume") {
-			if err := c.checkResume(cmd, app, args); err != nil {
+			if err := c.checkResume(cmd, app, slices.Concat(args, command)); err != nil {
 				return err
 			}
 			w := work{check: runner.CheckReports}
@@ -84,8 +92,21 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 			}
 			return &hintError{errors.New("no PATH given"), cmd.CommandPath() + " ."}
 		}
+		if info.Command {
+			if len(command) == 0 {
+				return &hintError{errors.New("no command given: it comes behind the paths and --"), cmd.CommandPath() + " . -- CMD {}"}
+			}
+			if err := runner.Command(command); err != nil {
+				return err
+			}
+		}
+		if err := r.confirm(runner, paths); err != nil {
+			return err
+		}
 		w := work{check: runner.CheckReports, signal: "ending with what is in hand"}
-		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) { return runner.Run(ctx, paths, o) }
+		w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
+			return r.runHere(ctx, runner, paths, o)
+		}
 		switch {
 		case c.server == "" && c.job != "":
 			w.do = func(ctx context.Context, o *hydra.Options) (hydra.Document, error) {
@@ -101,6 +122,14 @@ func (p *program) appCommand(app hydra.Application) *cobra.Command {
 		return r.run(cmd.Context(), w, from)
 	}
 	return cmd
+}
+
+// splitCommand splits what was typed at --, if a command may follow it.
+func splitCommand(cmd *cobra.Command, args []string, takes bool) (paths, command []string) {
+	if at := cmd.ArgsLenAtDash(); takes && at >= 0 {
+		return args[:at], args[at:]
+	}
+	return args, nil
 }
 
 func (p *program) readConfig(cmd *cobra.Command, command string) (origins, error) {
@@ -243,11 +272,13 @@ func exitCode(doc hydra.Document, err error) int {
 	o := doc.Common()
 	var sig *interruption
 	var limit *hydra.ErrorLimit
+	var actLimit *hydra.ActLimitError
+	var refused *hydra.RefusedError
 	var cancelled *hydra.CancelledError
 	switch {
 	case errors.As(err, &sig):
 		return sig.exitCode()
-	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled):
+	case o.State == hydra.Interrupted, errors.As(err, &limit), errors.As(err, &cancelled), errors.As(err, &actLimit), errors.As(err, &refused):
 		return exitUnfinished
 	case err != nil:
 		return exitFailed

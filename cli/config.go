@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hydrawalk/hydra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 )
@@ -33,9 +34,11 @@ const envPrefix = "HYDRA_"
 
 // onlyFlags belong to one call, not to a configuration.
 // json is another word for a format, and local for no server.
-var onlyFlags = []string{"help", "path-file", "prefix-file", "null", "output", "report", "errors", "json", "local", "once", "job", "resume"}
+var onlyFlags = []string{"help", "path-file", "prefix-file", "null", "output", "report", "errors", "json", "local", "once", "job", "resume", "yes"}
 
-func configurable(f *pflag.Flag) bool { return !slices.Contains(onlyFlags, f.Name) }
+func configurable(f *pflag.Flag) bool {
+	return !slices.Contains(onlyFlags, f.Name) && !hydra.IsOnlyGiven(f)
+}
 
 // configFiles are those of the user and of the system, in this order.
 func configFiles(getenv func(string) string) []string {

@@ -49,6 +49,7 @@ type common struct {
 	logKeep    int
 	logFormat  choice
 	records    string
+	yes        bool
 	logs       slog.Level // from here on, if no flag says something else
 
 	cluster

@@ -19,7 +19,7 @@ type flagGroup struct {
 // flagGroups are the flags that all applications have.
 var flagGroups = []flagGroup{
 	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "snapshots", "path-file", "prefix-file", "null"}},
-	{"How", []string{"workers", "max-errors"}},
+	{"How", []string{"workers", "max-errors", "yes"}},
 	{"Jobs that go on", []string{"job", "resume"}},
 	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds"}},
 	{"The result", []string{"json", "format", "output", "report", "errors", "color"}},

@@ -77,7 +77,7 @@ until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints
 			long: `Forget jobs that have ended, and their results. Until then a job is kept, however
 old it is.`,
 			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true, local: (*call).removeLocal}),
-		p.jobWorkers(), p.jobSet(), p.jobClients(),
+		p.jobWorkers(), p.jobSet(), p.jobClients(), p.jobActs(),
 	} {
 		job.AddCommand(sub)
 	}

@@ -65,9 +65,16 @@ func ofReports(app hydra.Application, given *pflag.Flag) bool {
 
 // runJob makes a job of this machine and runs it.
 func (c *call) runJob(ctx context.Context, runner hydra.Runner, paths []string, o *hydra.Options) (hydra.Document, error) {
-	doc, err := runner.RunJob(ctx, paths, &hydra.JobOptions{Options: *o, ID: c.job})
+	began := false
+	doc, err := c.limited(ctx, runner, paths, o, func() (hydra.Document, error) {
+		began = true
+		return runner.RunJob(ctx, paths, &hydra.JobOptions{Options: *o, ID: c.job})
+	})
 	if errors.Is(err, hydra.ErrJobExists) {
 		return nil, &hydra.UsageError{Err: fmt.Errorf("%w: --resume %s goes on with it, `%s job remove --local %s` forgets it", err, c.job, c.name, c.job)}
+	}
+	if !began {
+		return doc, err // there is no job
 	}
 	return c.kept(ctx, doc, err)
 }

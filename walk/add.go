@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"slices"
 	"strconv"
 
@@ -115,10 +116,10 @@ func (s *Shared) dirOf(it *Item, known ancestors) (*Dir, error) {
 		if len(it.Path) > 0 || it.Part != nil {
 			return nil, errItem
 		}
-		return &Dir{root: r, depth: -1, name: rawdir.MakeName(s.p.paths.dir(r.path)), careful: it.Careful}, nil
+		return &Dir{root: r, depth: -1, name: rawdir.MakeName(s.p.paths.dir(r.path)), careful: it.Careful, again: it.Again}, nil
 	}
 	parent := (*Dir)(nil)
-	d := &Dir{root: r, name: rawdir.MakeName(r.path), careful: it.Careful}
+	d := &Dir{root: r, name: rawdir.MakeName(r.path), careful: it.Careful, again: it.Again}
 	if len(it.Path) > 0 {
 		for end := range it.Path {
 			if it.Path[end] != '/' {
@@ -140,7 +141,7 @@ func (s *Shared) dirOf(it *Item, known ancestors) (*Dir, error) {
 		if parent == nil {
 			parent = s.ancestor(known, r, nil, nil)
 		}
-		d = &Dir{root: r, parent: parent, depth: parent.depth + 1, name: rawdir.MakeName(string(name)), careful: it.Careful}
+		d = &Dir{root: r, parent: parent, depth: parent.depth + 1, name: rawdir.MakeName(string(name)), careful: it.Careful, again: it.Again}
 	}
 	return d, nil
 }
@@ -184,7 +185,11 @@ func (w *worker) takeUp(ctx context.Context, t task) {
 	var pieces []task
 	if it.Part != nil {
 		for _, n := range it.Part.Names {
-			chunks, err := decodeNames(n.Records, s.chunk)
+			size := s.chunk
+			if s.o.Group != nil && !n.Filtered {
+				size = math.MaxInt // the names of a group stay together
+			}
+			chunks, err := decodeNames(n.Records, size)
 			if err != nil {
 				w.giveUp(ctx, d, it, err)
 				return
@@ -277,6 +282,7 @@ func (w *worker) takeParts(ctx context.Context, d *Dir, it *Item, pieces []task)
 		r.vanished.Store(p.Flags&FlagVanished != 0)
 		r.untold.Store(p.Flags&FlagUntold != 0)
 		r.skipRest.Store(p.Flags&FlagSkipRest != 0)
+		r.filtered.Store(p.Flags&FlagFiltered != 0)
 	}
 	if len(pieces) == 0 {
 		w.endPart(ctx, d)

@@ -63,7 +63,7 @@ func (b *Base) in(path string, f func(rawdir.Dir, rawdir.Name) error) error {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		dir, name = path[:i], path[i+1:]
 	}
-	if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
+	if strings.HasPrefix(path, "/") || name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
 		return fs.ErrInvalid
 	}
 	b.mu.Lock()
@@ -118,6 +118,25 @@ func (b *Base) Remove(path string) error {
 // RemoveDir removes an empty directory.
 func (b *Base) RemoveDir(path string) error {
 	return b.fail(OpRemove, path, b.change(path, func(d rawdir.Changer, name rawdir.Name) error { return d.RemoveDir(name) }))
+}
+
+// MakeDir makes a directory, with an owner, a group and permissions.
+func (b *Base) MakeDir(path string, uid, gid uint32, perm fs.FileMode) error {
+	return b.fail(OpMake, path, b.change(path, func(d rawdir.Changer, name rawdir.Name) error {
+		if err := d.MakeDir(name, 0o700); err != nil {
+			return err
+		}
+		sub, _, err := d.OpenDir(name)
+		if err != nil {
+			return err
+		}
+		defer sub.Close()
+		c, ok := sub.(rawdir.Changer)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		return c.SetOwner(uid, gid, perm)
+	}))
 }
 
 // MakeDirs makes a directory and those that lead to it, as far as they are missing.

@@ -23,6 +23,8 @@ func (w *worker) file(ctx context.Context, e *Entry) (goOn bool) {
 		w.c.ProcessedFiles++
 	case SkipFile:
 		w.c.SkippedFiles++
+	case ToBatch:
+		return w.toBatch(ctx, e)
 	default:
 		return w.fileFailed(ctx, e, err)
 	}
@@ -71,12 +73,16 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 	before := w.c.Entries()
 	defer func() {
 		if w.c.Entries() == before {
+			if w.refused {
+				t = w.begun(t)
+			}
 			w.leave(t)
 			return // the walk ended before anything came of it: it stays queued
 		}
 		w.p.rootFiles.Add(-1)
 		w.finished(d)
 	}()
+	w.refused = false
 	e := &w.entry
 	*e = Entry{w: w, dir: d, name: name, stat: &w.stat}
 	if s := w.p.share; s != nil {
@@ -99,7 +105,12 @@ func (w *worker) rootFile(ctx context.Context, t task) {
 	defer h.Close()
 	d.handle, d.reading = h, new(reading)
 	if w.resolve(ctx, e) && w.mayCall(ctx, func() task { return t }) {
-		w.file(ctx, e)
+		w.in, w.task = callRoot, t
+		if w.file(ctx, e) && w.batched {
+			w.batched = false
+			w.rootBatch(ctx, d)
+		}
+		w.in, w.task = callFile, task{}
 	}
 }
 
@@ -131,7 +142,7 @@ func (w *worker) ends(ctx context.Context, err error, path func() string) bool {
 	case errors.As(err, &fatal):
 		w.p.fail(fatal.err)
 		return true
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case errors.Is(err, ErrEnding), ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		// The handler gave up because the walk was cancelled.
 		w.p.stop()
 		return true

@@ -89,7 +89,8 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 	r := d.reading
 	w.subs = w.subs[:0]
 	w.began = time.Time{}
-	var files, other int64
+	w.files, w.other = 0, 0
+	w.handAll = chunk
 	var ent rawdir.Dirent
 	e := &w.entry
 	e.w, e.dir, e.stat = w, d, &w.stat
@@ -101,8 +102,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 				break
 			}
 			if w.isHeld() || w.isCalled() || w.cutIsDue() {
-				var goOn bool
-				if files, other, goOn = w.midway(ctx, d, chunk, files, other); !goOn {
+				if !w.midway(ctx, d, chunk) {
 					w.abandon(d, chunk)
 					break
 				}
@@ -137,32 +137,46 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 				continue
 			}
 		}
-		regular := e.typ == rawdir.Regular
-		if regular {
-			files++
-		} else {
-			other++
+		typ := e.typ
+		w.hereLen = len(at)
+		goOn := w.file(ctx, e)
+		if w.offered > 0 {
+			at, chunk = at[:len(at)-w.offered], chunk[:len(chunk)-w.offered]
+			w.offered = 0
 		}
-		if !w.file(ctx, e) {
-			if w.refused && w.p.share != nil {
-				// It remains, and whoever handles it counts it.
-				chunk = at
-				if regular {
-					files--
-				} else {
-					other--
-				}
-			}
+		switch {
+		case w.batched:
+			w.batched = false
+		case goOn || !w.refused || w.p.share == nil:
+			w.listed(typ)
+		default:
+			chunk = at // it remains, and whoever handles it counts it
+		}
+		if !goOn {
 			w.abandon(d, chunk)
 			break
 		}
 	}
-	w.tally(d, files, other)
+	if len(w.batch) > 0 {
+		w.batches(ctx, d)
+	}
+	w.tally(d)
+}
+
+// listed counts an entry that was handled, for tally.
+func (w *worker) listed(typ rawdir.Type) {
+	if typ == rawdir.Regular {
+		w.files++
+	} else {
+		w.other++
+	}
 }
 
 // tally counts what was listed in d; w.subs holds the subdirectories.
-func (w *worker) tally(d *Dir, files, other int64) {
+func (w *worker) tally(d *Dir) {
 	r := d.reading
+	files, other := w.files, w.other
+	w.files, w.other = 0, 0
 	dirs := int64(len(w.subs))
 	if dirs > 0 {
 		r.dirs.Add(dirs)
@@ -201,6 +215,12 @@ func (w *worker) split(d *Dir, chunk []byte) []byte {
 	if w.p.share != nil {
 		return w.splitShared(d, chunk, first)
 	}
+	return w.splitPlain(d, chunk, first)
+}
+
+// splitPlain gives away what stands at first and behind it, and returns the rest.
+func (w *worker) splitPlain(d *Dir, chunk []byte, first int) []byte {
+	w.handAll = w.handAll[:len(w.handAll)-(len(chunk)-first)]
 	d.reading.parts.Add(1)
 	w.give(task{dir: d, chunk: append([]byte(nil), chunk[first:]...)})
 	return chunk[:first]
@@ -247,7 +267,9 @@ func (w *worker) filter(ctx context.Context, d *Dir, chunk []byte) []byte {
 	}
 	// A directory may have turned out to be none any more, when Filter asked:
 	// then fewer are kept than were listed, and yet none was dropped.
-	dropped = max(dropped-len(kept), 0)
+	if dropped = max(dropped-len(kept), 0); dropped > 0 {
+		w.mark(d, FlagFiltered)
+	}
 	dirs = min(max(dirs, 0), dropped)
 	w.c.FoundDirs += int64(dirs)
 	w.c.FilteredDirs += int64(dirs)
@@ -297,7 +319,7 @@ func (w *worker) queueSubs(d *Dir) {
 		at := len(names)
 		names = append(names, w.subs[i].name...)
 		c := &dirs[i]
-		c.parent, c.root, c.depth, c.listed, c.careful = d, d.root, d.depth+1, w.subs[i].inode, d.careful
+		c.parent, c.root, c.depth, c.listed, c.careful, c.again = d, d.root, d.depth+1, w.subs[i].inode, d.careful, d.again
 		c.name = rawdir.NameIn(names[at:])
 		w.stash = append(w.stash, task{dir: c})
 	}

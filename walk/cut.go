@@ -314,9 +314,9 @@ func (s *Shared) items(notes []task) []Item {
 			p.Names = append(p.Names, it.Part.Names...)
 			p.Ranges = append(p.Ranges, it.Part.Ranges...)
 		case d.depth < 0:
-			items = append(items, Item{Root: d.root.number, File: true, Careful: d.careful})
+			items = append(items, Item{Root: d.root.number, File: true, Careful: d.careful, Again: d.again})
 		case t.x == nil:
-			items = append(items, Item{Root: d.root.number, Path: d.relative(), Careful: d.careful})
+			items = append(items, Item{Root: d.root.number, Path: d.relative(), Careful: d.careful, Again: d.again})
 		default:
 			wh := t.x.of
 			var key any = wh
@@ -330,6 +330,7 @@ func (s *Shared) items(notes []task) []Item {
 				items = append(items, s.partItem(wh))
 			}
 			t.addTo(items[at].Part)
+			items[at].Again = items[at].Again || t.x.again
 		}
 	}
 	for _, at := range parts {

@@ -29,6 +29,7 @@ type Dir struct {
 	users      atomic.Int32
 	retained   bool
 	careful    bool   // see Shared.PickCareful
+	again      bool   // see Item.Again; not changed once others know it
 	identified bool   // dev and ino were asked for: of what leads to an added item, guarded by root.mu
 	cut        uint32 // the epoch of the last cut that noted it; guarded by Shared.turn
 	handle     rawdir.Dir
@@ -47,8 +48,9 @@ type Dir struct {
 // parts counts the cursor and the chunks; who takes it to 0 leaves the
 // directory.
 type reading struct {
-	chunks int    // read so far; owned by who holds the cursor
-	whole  *whole // in a shared walk, once there are several parts or something is left at a cut
+	chunks int     // read so far; owned by who holds the cursor
+	by     *worker // calls EnterDir or LeaveDir
+	whole  *whole  // in a shared walk, once there are several parts or something is left at a cut
 
 	parts     atomic.Int32
 	skipRest  atomic.Bool // a handler returned fs.SkipDir
@@ -56,6 +58,7 @@ type reading struct {
 	vanished  atomic.Bool // it was removed while it was read
 	untold    atomic.Bool // of an entry not even the type could be read
 	failed    atomic.Bool
+	filtered  atomic.Bool // Filter dropped something
 
 	dirs, files, other atomic.Int64
 }
@@ -162,6 +165,10 @@ func (d *Dir) Whole() bool {
 	r := d.reading
 	return !(r.failed.Load() || r.untold.Load() || r.vanished.Load() || r.skipRest.Load() || r.abandoned.Load())
 }
+
+// Filtered tells, in LeaveDir, whether Filter dropped something that d lists: then
+// there is more in d than Counts has.
+func (d *Dir) Filtered() bool { return d.reading.filtered.Load() }
 
 func (d *Dir) fail(op string, err error) *Error {
 	return &Error{Op: op, Path: d.Path(), Err: cause(err), Dir: true, gone: errors.Is(err, fs.ErrNotExist)}

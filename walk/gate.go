@@ -2,7 +2,6 @@ package walk
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -107,12 +106,10 @@ func (w *worker) mayCall(ctx context.Context, atHand func() task) bool {
 	return w.p.attention.Load()&(pausing|calling) == 0 || w.gate(ctx, atHand)
 }
 
-// midway is the gate between two entries; chunk is what is left, and so many files
-// and others were handled. It returns how many of these it has not counted.
-func (w *worker) midway(ctx context.Context, d *Dir, chunk []byte, files, other int64) (_, _ int64, goOn bool) {
+// midway is the gate between two entries; chunk is what is left.
+func (w *worker) midway(ctx context.Context, d *Dir, chunk []byte) (goOn bool) {
 	count := func() {
-		w.tally(d, files, other)
-		files, other = 0, 0
+		w.tally(d)
 		w.queueSubs(d)
 	}
 	atHand := func() task {
@@ -123,12 +120,12 @@ func (w *worker) midway(ctx context.Context, d *Dir, chunk []byte, files, other 
 		count() // it is shown while it rests
 	}
 	if !w.gate(ctx, atHand) {
-		return files, other, false
+		return false
 	}
 	if w.cutIsDue() {
 		w.cut(ctx, atHand())
 	}
-	return files, other, true
+	return true
 }
 
 // gate does what is asked of the worker and rests as long as it has to. False: the
@@ -209,15 +206,7 @@ func (p *pool) rest(w *worker, enough <-chan time.Time, changed <-chan struct{})
 	case <-enough:
 	case <-changed:
 	}
-	p.mu.Lock()
-	i := slices.Index(p.resting, w)
-	if i >= 0 {
-		p.resting = slices.Delete(p.resting, i, i+1)
-	}
-	p.mu.Unlock()
-	if i < 0 {
-		<-w.wake
-	}
+	p.endRest(w)
 }
 
 // wakeResting wakes those that rest, so that they see whether they still have to.

@@ -32,7 +32,22 @@ func hashName(key uint64, name []byte) uint64 {
 	return h ^ h>>33
 }
 
-func (s *Shared) hashOf(name rawdir.Name) uint64 { return s.hash(s.o.Key, name.Bytes()) }
+// groupBits are those of a hash that the names of a group may differ in, so that a
+// group that is too large to be held can be divided like others.
+const groupBits = 16
+
+// hashOf is the hash of a name: of its group above, and of itself below.
+func (w *worker) hashOf(name rawdir.Name) uint64 {
+	s, b := w.p.share, name.Bytes()
+	if s.o.Group == nil {
+		return s.hash(s.o.Key, b)
+	}
+	key := s.o.Group(w.key[:0], b)
+	if cap(key) <= maxKey {
+		w.key = key[:0:cap(key)]
+	}
+	return s.hash(s.o.Key, key)&^(1<<groupBits-1) | s.hash(s.o.Key, b)>>(64-groupBits)
+}
 
 // budget bounds the memory for names of huge directories.
 type budget struct {
@@ -93,6 +108,7 @@ func (p *purse) close() {
 // gathered holds the names that a pass keeps.
 type gathered struct {
 	purse   *purse
+	most    groupLimit
 	r       Range // what is gathered; Hi is lowered when it does not fit
 	records []byte
 	index   []indexed
@@ -129,22 +145,21 @@ func (g *gathered) add(hash uint64, ent *rawdir.Dirent) {
 
 func (g *gathered) used() int64 { return int64(2*len(g.records)) + perName*int64(len(g.index)) }
 
-// halve drops the half with the higher hashes. False: there is but one hash.
+// halve drops the half with the higher hashes. False: there is but one hash, or one
+// group that is to be held.
 func (g *gathered) halve() bool {
 	g.sort()
-	keep := len(g.index) / 2
-	for keep > 0 && g.index[keep-1].hash == g.index[keep].hash {
-		keep--
+	bits := g.most.bits
+	keep := g.half(bits)
+	if keep == len(g.index) && bits > 0 && g.most.exceeded(len(g.index), len(g.records)) {
+		bits = 0
+		keep = g.half(bits)
 	}
-	if keep == 0 {
-		for keep = len(g.index) / 2; keep < len(g.index) && g.index[keep].hash == g.index[0].hash; keep++ {
-		}
-		if keep == len(g.index) {
-			return false
-		}
+	if keep == len(g.index) {
+		return false
 	}
 	g.index = g.index[:keep]
-	g.r.Hi = g.index[keep-1].hash
+	g.r.Hi = min(g.r.Hi, g.index[keep-1].hash|(1<<bits-1))
 	kept := make([]byte, 0, cap(g.records))
 	for i := range g.index {
 		at := len(kept)
@@ -153,6 +168,21 @@ func (g *gathered) halve() bool {
 	}
 	g.records = kept
 	return true
+}
+
+// half is about the half of the names, such that those which differ only in the
+// lowest bits of their hashes are together; all, if there is no such.
+func (g *gathered) half(bits int) int {
+	group := func(i int) uint64 { return g.index[i].hash >> bits }
+	keep := len(g.index) / 2
+	for keep > 0 && group(keep-1) == group(keep) {
+		keep--
+	}
+	if keep == 0 {
+		for keep = len(g.index) / 2; keep < len(g.index) && group(keep) == group(0); keep++ {
+		}
+	}
+	return keep
 }
 
 func (g *gathered) sort() {
@@ -172,23 +202,32 @@ func (g *gathered) record(at int) []byte {
 }
 
 // chunks makes tasks of about size bytes, in the order of hashes. Together they
-// cover r. Names of one hash stay together.
+// cover r. Names of one hash stay together, and those of one group as far as that
+// is not too large.
 func (g *gathered) chunks(d *Dir, of *whole, size int) []task {
 	g.sort()
 	var tasks []task
 	lo := g.r.Lo
 	for i := 0; i < len(g.index); {
 		chunk := make([]byte, 0, size)
+		first, bits := i, g.most.bits
 		for ; i < len(g.index); i++ {
 			record := g.record(g.index[i].at)
-			if len(chunk)+len(record) > size && g.index[i].hash != g.index[i-1].hash && len(chunk) > 0 {
-				break
+			if len(chunk)+len(record) > size && len(chunk) > 0 {
+				differ := g.index[i].hash ^ g.index[i-1].hash
+				if differ>>g.most.bits != 0 {
+					break
+				}
+				if differ != 0 && g.most.exceeded(i-first, len(chunk)) {
+					bits = 0
+					break
+				}
 			}
 			chunk = append(chunk, record...)
 		}
 		hi := g.r.Hi
 		if i < len(g.index) {
-			hi = g.index[i].hash - 1
+			hi = g.index[i].hash&^(1<<bits-1) - 1
 		}
 		held := int64(cap(chunk))
 		g.granted -= held
@@ -228,7 +267,7 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 		h.Close()
 		w.p.fds.Add(-1)
 	}()
-	g := gathered{purse: &s.held, r: x.r}
+	g := gathered{purse: &s.held, most: s.group, r: x.r}
 	for ended := false; !ended && !r.skipRest.Load(); {
 		if !w.mayGoOn(ctx, d, x) {
 			s.held.release(g.granted)
@@ -236,25 +275,35 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 		}
 		var n int
 		n, ended = w.fill(ctx, d, h, w.buf)
-		chunk := w.buf[:n]
-		var ent rawdir.Dirent
-		for len(chunk) > 0 {
-			if chunk, err = rawdir.Next(chunk, &ent); err != nil {
-				w.readFailed(ctx, d, err)
-				ended = true
-				break
-			}
-			if ent.Name == "" {
-				break
-			}
-			if hash := s.hashOf(ent.Name); g.r.Lo <= hash && hash <= g.r.Hi {
-				g.add(hash, &ent)
-			}
+		if err := w.gather(&g, w.buf[:n]); err != nil {
+			w.readFailed(ctx, d, err)
+			ended = true
 		}
 		w.breathe()
 	}
+	w.giveGathered(d, x, &g)
+}
+
+// gather keeps the names of a chunk that are in the range of g.
+func (w *worker) gather(g *gathered, chunk []byte) error {
+	var ent rawdir.Dirent
+	for {
+		rest, err := rawdir.Next(chunk, &ent)
+		if err != nil || ent.Name == "" {
+			return err
+		}
+		chunk = rest
+		if hash := w.hashOf(ent.Name); g.r.Lo <= hash && hash <= g.r.Hi {
+			g.add(hash, &ent)
+		}
+	}
+}
+
+// giveGathered gives away what was gathered of the range of x, in chunks, and what
+// is left of it.
+func (w *worker) giveGathered(d *Dir, x *piece, g *gathered) {
 	left := Range{g.r.Hi, x.r.Hi}
-	tasks := g.chunks(d, x.of, s.chunk)
+	tasks := g.chunks(d, x.of, w.p.share.chunk)
 	if left.Lo < left.Hi {
 		left.Lo++
 		tasks = append(tasks, task{dir: d, x: &piece{of: x.of, ranged: true, r: left}})
@@ -262,7 +311,7 @@ func (w *worker) listRange(ctx context.Context, d *Dir, x *piece) {
 	if len(tasks) == 0 {
 		return
 	}
-	r.parts.Add(int32(len(tasks)))
+	d.reading.parts.Add(int32(len(tasks)))
 	slices.Reverse(tasks) // the lowest is taken first
 	w.give(tasks...)
 }

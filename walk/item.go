@@ -17,6 +17,7 @@ type Item struct {
 	File    bool   // the root is not a directory
 	Part    *Part  // not nil: the directory was entered already, and this is left of it
 	Careful bool   // see Shared.PickCareful; what is found below has it too
+	Again   bool   // a handler may have been called for it, or for entries of Part, of which nothing came; what is found below has it too
 	Must    bool   // count it also if it is gone or another directory: see Shared.Returned
 }
 
@@ -37,6 +38,7 @@ const (
 	FlagVanished                   // it was removed while it was read
 	FlagUntold                     // of an entry not even the type could be read
 	FlagSkipRest                   // a handler returned fs.SkipDir: what is left is left out
+	FlagFiltered                   // Filter dropped something
 )
 
 // Names are entries of a directory, as a chunk of its listing.

@@ -63,14 +63,14 @@ func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 			d.release(w.p)
 			return false
 		}
-		err := w.guard(func() error { return w.dh.EnterDir(ctx, d) })
+		err := w.showDir(callEnter, d, func() error { return w.dh.EnterDir(ctx, d) })
 		switch {
 		case err == nil:
 			return true
 		case w.ends(ctx, err, d.Path):
 			// It stays queued.
 			d.reading = nil
-			w.leave(task{dir: d})
+			w.leave(w.begun(task{dir: d}))
 			d.release(w.p)
 			return false
 		case errors.Is(err, fs.SkipDir):
@@ -83,6 +83,14 @@ func (w *worker) present(ctx context.Context, d *Dir, sameMount bool) bool {
 	d.release(w.p)
 	w.finished(d)
 	return false
+}
+
+// showDir calls EnterDir or LeaveDir.
+func (w *worker) showDir(in visit, d *Dir, call func() error) error {
+	w.in, d.reading.by = in, w
+	err := w.guard(call)
+	w.in, d.reading.by = callFile, nil
+	return err
 }
 
 // open sets d.handle, opening d relative to its parent. sameMount says that d is
@@ -293,10 +301,10 @@ func (w *worker) endPart(ctx context.Context, d *Dir) {
 			d.release(w.p)
 			return
 		}
-		if err := w.guard(func() error { return w.dh.LeaveDir(ctx, d) }); err != nil && !errors.Is(err, fs.SkipDir) {
+		if err := w.showDir(callLeave, d, func() error { return w.dh.LeaveDir(ctx, d) }); err != nil && !errors.Is(err, fs.SkipDir) {
 			if w.ends(ctx, err, d.Path) {
 				if w.p.share != nil {
-					w.leave(w.rest(d, nil))
+					w.leave(again(w.rest(d, nil)))
 				}
 				d.release(w.p)
 				return

@@ -23,6 +23,7 @@ type progress struct {
 	entered, left bool
 	kept          map[string]bool // by Filter, and not handled yet
 	handled       int
+	dropped       bool
 }
 
 // watcher checks the order of the calls; all handlers of a walk share one.
@@ -68,7 +69,9 @@ func (w *watcher) Filter(_ context.Context, d *walk.Dir, entries []walk.Entry) [
 	if len(entries) > 10_000 {
 		w.t.Errorf("a chunk of %d entries", len(entries))
 	}
+	listed := len(entries)
 	entries = slices.DeleteFunc(entries, func(e walk.Entry) bool { return strings.HasSuffix(e.Name(), "7") })
+	p.dropped = p.dropped || len(entries) < listed
 	for i := range entries {
 		p.kept[entries[i].Name()] = true
 	}
@@ -92,6 +95,9 @@ func (w *watcher) LeaveDir(_ context.Context, d *walk.Dir) error {
 	defer w.mu.Unlock()
 	p := w.see(d)
 	p.left = true
+	if d.Filtered() != p.dropped {
+		w.t.Errorf("%q: something was dropped: %v, Filtered says %v", d.Path(), p.dropped, d.Filtered())
+	}
 	if got, want := d.Counts(), (walk.DirCounts{Dirs: int64(len(p.kept)), Files: int64(p.handled)}); got != want {
 		w.t.Errorf("%q is left with counts %+v, seen were %+v", d.Path(), got, want)
 	}

@@ -3,6 +3,7 @@ package walk
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/hydrawalk/hydra/internal/rawdir"
@@ -22,6 +23,7 @@ type piece struct {
 	raw    bool // Filter has not seen the chunk
 	ranged bool
 	leave  bool
+	again  bool // the handler was called for the first entry, or to leave
 	r      Range
 	held   int64 // of the budget, for chunk
 }
@@ -93,6 +95,9 @@ func (r *reading) flags() (f uint8) {
 	if r.skipRest.Load() {
 		f |= FlagSkipRest
 	}
+	if r.filtered.Load() {
+		f |= FlagFiltered
+	}
 	return f
 }
 
@@ -150,7 +155,7 @@ func (w *worker) leftWhole(wh *whole) {
 // partItem is the item of a directory that was entered, without its parts. The
 // caller holds mu.
 func (s *Shared) partItem(wh *whole) Item {
-	it := Item{Root: wh.d.root.number, Path: wh.d.relative(), Inode: wh.inode, Careful: wh.d.careful, Part: &Part{Dir: wh.id}}
+	it := Item{Root: wh.d.root.number, Path: wh.d.relative(), Inode: wh.inode, Careful: wh.d.careful, Again: wh.d.again, Part: &Part{Dir: wh.id}}
 	if wh.id == "" {
 		it.Part.Counts, it.Part.Flags = wh.sum.Counts, wh.sum.Flags
 	}
@@ -177,6 +182,9 @@ func (t *task) addTo(p *Part) {
 // lie in the worker's buffer.
 func (w *worker) rest(d *Dir, chunk []byte) task {
 	x := &piece{of: w.track(d), raw: w.hand.raw}
+	if len(w.batch) > 0 {
+		return task{dir: d, chunk: slices.Concat(w.batch, chunk), x: x}
+	}
 	var ent rawdir.Dirent
 	if _, err := rawdir.Next(chunk, &ent); err != nil || ent.Name == "" {
 		x.leave = true
@@ -188,7 +196,7 @@ func (w *worker) rest(d *Dir, chunk []byte) task {
 			x.ranged, x.r = true, w.hand.r
 			return task{dir: d, x: x}
 		}
-		lo := w.p.share.hashOf(ent.Name)
+		lo := w.hashOf(ent.Name)
 		if w.lastHash(w.handAll[:at]) != lo {
 			x.ranged, x.r = true, Range{lo, w.hand.r.Hi}
 			return task{dir: d, x: x}
@@ -203,7 +211,7 @@ func (w *worker) lastHash(chunk []byte) uint64 {
 	for {
 		rest, err := rawdir.Next(chunk, &ent)
 		if err != nil || ent.Name == "" {
-			return w.p.share.hashOf(last.Name)
+			return w.hashOf(last.Name)
 		}
 		last, chunk = ent, rest
 	}
@@ -222,7 +230,7 @@ func (w *worker) splitShared(d *Dir, chunk []byte, first int) []byte {
 			if err != nil || ent.Name == "" {
 				return chunk
 			}
-			if h := s.hashOf(ent.Name); h != before {
+			if h := w.hashOf(ent.Name); h != before {
 				x.ranged, x.r = true, Range{h, w.hand.r.Hi}
 				w.hand.r.Hi = h - 1
 				break
@@ -303,6 +311,11 @@ func (w *worker) readShared(ctx context.Context, d *Dir) {
 	}
 	if !ended {
 		w.listRange(ctx, d, &all)
+		w.endPart(ctx, d)
+		return
+	}
+	if s.o.Group != nil {
+		w.gatherChunks(ctx, d, &all, chunks)
 		w.endPart(ctx, d)
 		return
 	}

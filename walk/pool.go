@@ -157,12 +157,16 @@ func (p *pool) fail(err error) {
 	p.stop()
 }
 
+// endsDry tells whether the walk has ended when nothing is pending: no other has work
+// for it.
+func (p *pool) endsDry() bool { return p.share == nil || p.share.o.alone }
+
 // finished ends one task. Its children are already in pending.
 func (p *pool) finished() {
 	if p.pending.Add(-1) > 0 {
 		return
 	}
-	if p.share != nil {
+	if !p.endsDry() {
 		p.share.notify() // it goes on when there is more
 		return
 	}

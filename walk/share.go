@@ -42,7 +42,8 @@ type ShareOptions struct {
 	// those that Stalled tells. 0: never.
 	Stall time.Duration
 
-	tune func(*Shared) // tests make sizes small
+	tune  func(*Shared) // tests make sizes small
+	alone bool          // nobody shares it: it ends when nothing is left
 }
 
 // Shared is one process's part of a walk that several share. It walks what it is
@@ -69,7 +70,8 @@ type Shared struct {
 	chunk      int           // size of a chunk; tests make it small
 	mostChunks int           // of a directory that is read at once; a larger one is huge
 	patience   time.Duration // how long a cut waits for a chunk at hand
-	budget     *budget       // for names of huge directories; tests have their own
+	group      groupLimit
+	budget     *budget // for names of huge directories; tests have their own
 	hash       func(key uint64, name []byte) uint64
 
 	feed     deque         // what was added
@@ -119,6 +121,7 @@ func NewShared(ctx context.Context, o *ShareOptions) (*Shared, error) {
 		chunk:      bufSize,
 		mostChunks: 16,
 		patience:   20 * time.Millisecond,
+		group:      groupLimit{names: 4096, size: 512 << 10},
 		budget:     &processBudget,
 		hash:       hashName,
 		begun:      time.Now(),
@@ -129,13 +132,16 @@ func NewShared(ctx context.Context, o *ShareOptions) (*Shared, error) {
 	}
 	if o.FS == nil {
 		for _, r := range o.Roots {
-			if !filepath.IsAbs(r) {
+			if !filepath.IsAbs(r) && !o.alone {
 				return nil, errors.New("a shared walk needs absolute roots, not " + printable(r))
 			}
 		}
 	}
 	if o.tune != nil {
 		o.tune(s)
+	}
+	if o.Group != nil {
+		s.group.bits = groupBits
 	}
 	s.held.of = s.budget
 	s.p.share = s
@@ -145,6 +151,12 @@ func NewShared(ctx context.Context, o *ShareOptions) (*Shared, error) {
 	s.feed.epoch = 1
 	s.first = s.p.openRoots(o.Roots, &o.Options)
 	s.findRoots()
+	if o.alone {
+		s.AddRoots(false) // first, for workers end when nothing is pending
+		if ctx.Err() != nil || len(s.first) == 0 {
+			s.p.stop()
+		}
+	}
 	s.start(ctx)
 	return s, nil
 }
@@ -284,6 +296,18 @@ func (s *Shared) AddRoots(careful bool) bool {
 	return true
 }
 
+// RootsAgain says before AddRoots that somebody who is lost may have begun at the
+// roots: see Entry.Again.
+func (s *Shared) RootsAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.began {
+		for _, t := range s.first {
+			t.dir.again = true
+		}
+	}
+}
+
 // push adds tasks to the feed. The caller holds mu, so that what was counted with
 // them is of the same epoch, and wakes workers.
 func (s *Shared) push(ts []task) {
@@ -388,8 +412,11 @@ func (w *worker) leave(t task) {
 func (w *worker) abandon(d *Dir, rest []byte) {
 	d.reading.abandoned.Store(true)
 	if w.p.share != nil {
-		w.leave(w.rest(d, rest))
+		t := w.rest(d, rest)
+		t.x.again = w.refused
+		w.leave(t)
 	}
+	w.batch = w.batch[:0] // it remains
 }
 
 // mark says what was met in d.
@@ -404,6 +431,8 @@ func (w *worker) mark(d *Dir, flag uint8) {
 		r.untold.Store(true)
 	case FlagSkipRest:
 		r.skipRest.Store(true)
+	case FlagFiltered:
+		r.filtered.Store(true)
 	}
 	if r.whole != nil {
 		w.countPart(r.whole, DirCounts{}, flag)

@@ -23,6 +23,8 @@ type event struct {
 	path   string
 	counts DirCounts
 	whole  bool
+
+	filtered bool
 }
 
 // party is one of those that share a walk, and what is on record of it: what was
@@ -64,6 +66,7 @@ type kind struct {
 	filter  bool // drop what has drop in its name, and reverse the rest
 	skip    bool // fs.SkipDir for files that have skip in their names
 	careful bool // all of it is careful work
+	groups  bool // note the groups that Filter is given; it needs filter
 }
 
 type fleetHandler struct {
@@ -79,7 +82,7 @@ func (h *fleetHandler) EnterDir(_ context.Context, d *Dir) error {
 }
 
 func (h *fleetHandler) LeaveDir(_ context.Context, d *Dir) error {
-	h.ev = append(h.ev, event{what: "leave", path: d.Path(), counts: d.Counts(), whole: d.Whole()})
+	h.ev = append(h.ev, event{what: "leave", path: d.Path(), counts: d.Counts(), whole: d.Whole(), filtered: d.Filtered()})
 	return nil
 }
 
@@ -103,6 +106,9 @@ func (h *fleetHandler) File(ctx context.Context, e *Entry) error {
 type fleetFilter struct{ *fleetHandler }
 
 func (h fleetFilter) Filter(_ context.Context, d *Dir, entries []Entry) []Entry {
+	if h.f.kind.groups {
+		h.ev = append(h.ev, groupsOf(d.Path(), entries)...)
+	}
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return strings.Contains(e.Name(), "drop") })
 	slices.Reverse(entries)
 	return entries
@@ -424,13 +430,16 @@ func (f *fleet) reference() ([]event, Totals) {
 	var all []event
 	var hs []*fleetHandler
 	quiet := &fleet{t: f.t, kind: f.kind}
+	quiet.kind.groups = false
+	o := f.o.Options
+	o.Group = nil
 	t, err := Trees(f.t.Context(), f.o.Roots, func(int) (Handler, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		h, inner := quiet.handler(nil)
 		hs = append(hs, inner)
 		return h, nil
-	}, &f.o.Options)
+	}, &o)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -473,7 +482,7 @@ func (f *fleet) compare() {
 }
 
 func compareEvents(a, b event) int {
-	return strings.Compare(fmt.Sprint(a.path, "\x00", a.what, a.counts, a.whole), fmt.Sprint(b.path, "\x00", b.what, b.counts, b.whole))
+	return strings.Compare(fmt.Sprint(a.path, "\x00", a.what, a.counts, a.whole, a.filtered), fmt.Sprint(b.path, "\x00", b.what, b.counts, b.whole, b.filtered))
 }
 
 func sortEvents(e []event) { slices.SortFunc(e, compareEvents) }
@@ -592,6 +601,9 @@ func TestEachEntryIsCountedOnceWhoeverCountsItAndWhoeverDies(t *testing.T) {
 			tree := bushy(rnd)
 			k := kind{filter: rnd.IntN(2) == 0, skip: rnd.IntN(4) == 0, careful: rnd.IntN(3) == 0}
 			o := Options{FS: rotten{tree}, MaxDepth: []int{0, 0, 2, 3}[rnd.IntN(4)]}
+			if rnd.IntN(3) == 0 {
+				o.Group = tens
+			}
 			root := "."
 			if rnd.IntN(3) == 0 {
 				// The same of the system's files: with inodes, and without faults.

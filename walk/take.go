@@ -188,7 +188,9 @@ func (t *taker) dealRange(k task) bool {
 	s, d := t.s, k.dir
 	n := uint64(len(t.bags) + 1)
 	width := (k.x.r.Hi - k.x.r.Lo) / n
-	if width == 0 {
+	apart := uint64(1)<<s.group.bits - 1 // names of a group are given away together
+	keep := Range{k.x.r.Lo, (k.x.r.Lo + width) | apart}
+	if width == 0 || keep.Hi >= k.x.r.Hi {
 		s.giveBack([]task{k})
 		return true
 	}
@@ -196,10 +198,9 @@ func (t *taker) dealRange(k task) bool {
 	if !slices.ContainsFunc(t.bags, room) {
 		return false
 	}
-	keep := Range{k.x.r.Lo, k.x.r.Lo + width}
 	for lo := keep.Hi; lo < k.x.r.Hi; {
-		r := Range{lo + 1, lo + 1 + width}
-		if k.x.r.Hi-lo-1 <= width+n {
+		r := Range{lo + 1, (lo + 1 + min(width, k.x.r.Hi-lo-1)) | apart}
+		if r.Hi >= k.x.r.Hi || k.x.r.Hi-lo-1 <= width+n {
 			r.Hi = k.x.r.Hi
 		}
 		part := task{dir: d, x: &piece{of: k.x.of, ranged: true, r: r}}
@@ -266,11 +267,11 @@ func (t *taker) give(b *bag, k task) {
 		b.add(it)
 		s.p.pending.Add(-1)
 	case d.depth < 0:
-		b.add(Item{Root: d.root.number, File: true, Careful: d.careful})
+		b.add(Item{Root: d.root.number, File: true, Careful: d.careful, Again: d.again})
 		s.p.rootFiles.Add(-1)
 		s.p.pending.Add(-1)
 	case k.x == nil:
-		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d), Careful: d.careful})
+		b.add(Item{Root: d.root.number, Path: d.relative(), Inode: t.w.inodeOf(d), Careful: d.careful, Again: d.again})
 		if d.handle != nil {
 			d.release(s.p)
 		} else if d.parent != nil && d.parent.retained {

@@ -65,7 +65,8 @@ type DirHandler interface {
 // Filterer may be implemented by a [Handler] that wants to drop or reorder
 // entries before any of them is handled or queued.
 type Filterer interface {
-	// Filter gets a chunk of a directory, at most 10,000 entries, and returns
+	// Filter gets a chunk of a directory, at most 10,000 entries (see also
+	// [Options.Group]), and returns
 	// those to keep, in the order in which to handle them. It may reuse the
 	// slice. What it leaves out counts as filtered.
 	Filter(ctx context.Context, d *Dir, entries []Entry) []Entry
@@ -118,6 +119,14 @@ type Options struct {
 	// will not come to it because Filter drops what leads there. nil: Filter drops
 	// no way to a root. Roots that a walk comes to anyway are left to it.
 	Prunes func(outer, inner string) bool
+	// Group, when set, lets names of one directory come together, however large it
+	// is and whoever shares it: all that have one key are in one call of Filter, and
+	// in no other. It is for handlers that implement Filterer; it promises nothing of
+	// the order of names, and nothing to others. Group returns the key of a name; it may
+	// append it to buf, which is empty, or return the name itself. It must be the same
+	// on every host, and is called by several goroutines. A group of more than 1,000
+	// names may come in several calls.
+	Group func(buf, name []byte) []byte
 	// Fields are those that Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields Fields
@@ -215,6 +224,9 @@ func (t *Totals) Complete() bool {
 func Trees(ctx context.Context, roots []string, newHandler func(worker int) (Handler, error), o *Options) (Totals, error) {
 	if o == nil {
 		o = &Options{}
+	}
+	if o.Group != nil {
+		return treesAlone(ctx, roots, newHandler, o)
 	}
 	return newPool(o).trees(ctx, roots, newHandler, o)
 }

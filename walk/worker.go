@@ -25,6 +25,7 @@ type worker struct {
 	fl Filterer        // nil if h is none
 	eh ErrorHandler    // nil if h is none
 	sh SnapshotHandler // nil if h is none
+	bt Batcher         // nil if h is none
 
 	c   Totals // what this worker counted
 	ops int64  // calls to the file system and the handler
@@ -46,6 +47,7 @@ type worker struct {
 	task    task           // the task at hand
 	left    []task         // what was at hand when the walk was stopped
 	counted map[*whole]sum // in parts, since the last cut
+	key     []byte         // scratch for Options.Group
 	refused bool           // the handler ended the walk instead of handling an entry
 	call    callMark
 	told    uint64 // of Shared.asked: what it has called Between for
@@ -55,6 +57,14 @@ type worker struct {
 	paidUpTo float64     // see Throttle
 	due      bool        // it has to pay, or waits for what it paid
 	timer    *time.Timer // for waiting
+
+	// In a chunk, and in a call of the handler: see await.
+	in           visit
+	files, other int64  // that were handled, and not told the directory yet
+	hereLen      int    // of the records from the entry at hand on
+	offered      int    // of these, bytes that others were given in the midst of File
+	batch        []byte // records of entries that wait for Batch
+	batched      bool   // the entry at hand does
 
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
@@ -111,6 +121,7 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 	w.fl, _ = h.(Filterer)
 	w.eh, _ = h.(ErrorHandler)
 	w.sh, _ = h.(SnapshotHandler)
+	w.bt, _ = h.(Batcher)
 	s := w.p.share
 	if s != nil {
 		s.join(w)
@@ -255,7 +266,7 @@ func (w *worker) next(ctx context.Context) (task, bool) {
 			p.removeIdle(w)
 			return t, true
 		}
-		if p.stopping() || p.pending.Load() == 0 && p.share == nil {
+		if p.stopping() || p.pending.Load() == 0 && p.endsDry() {
 			p.removeIdle(w)
 			return task{}, false
 		}

@@ -85,8 +85,8 @@ func (bs backgrounds) get(ts *testscript.TestScript, name string) *background {
 func env(ts *testscript.TestScript, dir string) []string {
 	env := []string{"PWD=" + dir}
 	for _, name := range []string{
-		"PATH", "GORACE", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
-		"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH", "HYDRA_SERVER", "HYDRA_LOG_LEVEL",
+		"PATH", "HOME", "GORACE", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME",
+		"HYDRA_WORKERS", "HYDRA_EXCLUDE", "HYDRA_FORMAT", "HYDRA_MAX_DEPTH", "HYDRA_SERVER", "HYDRA_LOG_LEVEL", "HYDRA_PURGE", "HYDRA_YES", "HYDRA_ALL",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
@@ -264,7 +264,7 @@ func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
 
 // differing is what differs between two runs over one tree, on however many
 // machines.
-var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|settings_changes_count|delay|say|gate|time_[a-z_]+|rate_[a-z_]+)": .*\n|^  "(prefixes|settings_changes)": \[\n(    .*\n)*  \],\n`)
+var differing = regexp.MustCompile(`(?m)^ *"(job|started|finished|wall_seconds|clients|workers|num_clients|num_workers|settings_changes_count|delay|say|gate|time_[a-z_]+|rate_[a-z_]+)": .*\n|^  "acts": {\n.*\n  },\n|^  "(prefixes|settings_changes)": \[\n(    .*\n)*  \],\n`)
 
 // cmdSame compares two results but for who made them and how fast:
 //

@@ -38,6 +38,8 @@ func TestMain(m *testing.M) {
 //	list FILE NAME...     write names into FILE, with NUL behind each
 //	normal FILE           take out of a result what differs from run to run
 //	same FILE FILE        compare results but for who made them and how fast
+//	lines FILE N          wait until FILE has N lines
+//	dead FILE             wait until the processes that FILE names are gone
 //
 // and those of background_test.go for commands that run at the same time.
 func TestScripts(t *testing.T) {
@@ -83,6 +85,8 @@ func TestScripts(t *testing.T) {
 			"holds":    cmdHolds,
 			"freeport": cmdFreePort,
 			"same":     cmdSame,
+			"lines":    cmdLines,
+			"dead":     cmdDead,
 			"files": func(ts *testscript.TestScript, neg bool, args []string) {
 				n, err := strconv.Atoi(args[1])
 				ts.Check(err)

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -63,6 +64,18 @@ type Task interface {
 	// Close is called once when the session has ended. Of one that was given up,
 	// workers may still hang in the file system. It does not wait.
 	Close()
+}
+
+// Mannered is a Task whose workers wait for something else than the file system.
+type Mannered interface {
+	Task
+	Manner() Manner
+}
+
+// Manner says how a session goes.
+type Manner struct {
+	Waits  bool          // the number of workers does not adapt: there are as many as processors
+	Commit time.Duration // how often a record is written; 0: as for others
 }
 
 // Talker is a Task with messages of its own.
@@ -565,4 +578,10 @@ func (c *client) shareWorkers() {
 		workers = manyWorkers
 	}
 	shares(ours, workers)
+	for _, s := range ours {
+		// More than there are processors serve those that wait for the file system.
+		if n := int(s.workers.Load()); c.o.Workers == 0 && s.manner.Waits && n > runtime.NumCPU() {
+			s.setWorkers(runtime.NumCPU())
+		}
+	}
 }

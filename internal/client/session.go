@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ type session struct {
 	spec   *wire.Spec
 	table  bus.Table
 	run    Task
+	manner Manner
 	walk   *walk.Shared
 	mounts mounts
 
@@ -169,6 +171,9 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	if e, emits := run.(Emitter); emits {
 		e.Wake(s.wake)
 	}
+	if m, ok := run.(Mannered); ok {
+		s.manner = m.Manner()
+	}
 	if t, talks := run.(Talker); talks {
 		t.Talk(Seat{Table: table, Client: c.id, Host: c.o.Host, Session: id, Interject: s.interject})
 	}
@@ -267,6 +272,9 @@ var errFenced = errors.New("the server took it for dead")
 func (s *session) loop(ctx context.Context) error {
 	o := s.run.Options()
 	o.Workers = s.c.o.Workers
+	if o.Workers == 0 && s.manner.Waits {
+		o.Workers = runtime.NumCPU()
+	}
 	o.FS = s.c.o.FS
 	o.Throttle = &s.throttle
 	o.Logger = s.c.logs.of(s.spec.Job).Logger("walk")
@@ -324,6 +332,9 @@ func (s *session) loop(ctx context.Context) error {
 	for {
 		if n := int(s.workers.Load()); n != workers {
 			workers = n
+			if n == adaptive && s.manner.Waits {
+				n = runtime.NumCPU()
+			}
 			shared.SetWorkers(n)
 		}
 		s.show()
@@ -451,11 +462,15 @@ func (s *session) receive(ctx context.Context, d wire.Delivery) {
 // add adds a delivery to the walk.
 func (s *session) add(d wire.Delivery) bool {
 	if d.Bag.Roots {
+		if d.Again {
+			s.walk.RootsAgain()
+		}
 		return s.walk.AddRoots(d.Careful)
 	}
 	items := make([]walk.Item, len(d.Bag.Items))
 	for i, item := range d.Bag.Items {
 		item.Careful = item.Careful || d.Careful
+		item.Again = item.Again || d.Again
 		item.Must = d.Must
 		items[i] = item
 	}
@@ -526,6 +541,9 @@ func (s *session) act(ctx context.Context) {
 	every := min(max(minCommit, 100*w.cost), maxCommit)
 	if s.spec.Local {
 		every = min(max(minLocal, 100*w.cost), maxCommit)
+	}
+	if c := s.manner.Commit; c > 0 {
+		every = min(max(c, 10*w.cost), every)
 	}
 	late := w.changed && time.Since(w.cutAt) >= every || s.emitsEnough() // however much careful work waits
 	asked := w.give > 0 && load.Pending > 0 && time.Since(w.tookAt) >= giveAgain

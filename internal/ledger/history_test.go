@@ -133,6 +133,6 @@ func (c *coordinator) says(j *Job) map[string]any {
 		all["deliveries "+string(r.Session)] = j.Deliveries(r.Session, 0)
 	}
 	s := j.Snapshot()
-	all["moves"], all["careful"], all["all settled"] = s.Moves, s.Careful, s.Settled
+	all["moves"], all["careful"], all["again"], all["all settled"] = s.Moves, s.Careful, s.Again, s.Settled
 	return all
 }

@@ -81,6 +81,7 @@ type State struct {
 	Moves   []Move
 	Settled []Ref // bags whose work is in another record now, but stand in Outs yet
 	Careful []Ref // bags that somebody may have died with
+	Again   []Ref // bags that somebody who is lost may have begun
 	After   []After
 	Outs    []Bag // the coordinator's own
 	NextOut uint64
@@ -111,7 +112,7 @@ func NewState() *State {
 
 // Job is a job as its records and its state tell it: the coordinator's side.
 type Job struct {
-	*State // but Moves, Settled, Careful and After, which Snapshot fills
+	*State // but Moves, Settled, Careful, Again and After, which Snapshot fills
 
 	records map[SessionID]*Record
 
@@ -123,6 +124,7 @@ type Job struct {
 	moving  map[Ref]bool
 	settled map[Ref]bool
 	careful map[Ref]bool
+	again   map[Ref]bool
 	after   map[Ref]SessionID
 	free    map[Ref]*Bag       // neither moving nor settled
 	parts   map[string]int     // shared directories: pieces that are held or in bags that are not settled
@@ -144,6 +146,7 @@ func NewJob(s *State, records []*Record) *Job {
 		moving:  map[Ref]bool{},
 		settled: map[Ref]bool{},
 		careful: map[Ref]bool{},
+		again:   map[Ref]bool{},
 		after:   map[Ref]SessionID{},
 		free:    map[Ref]*Bag{},
 		parts:   map[string]int{},
@@ -165,6 +168,9 @@ func NewJob(s *State, records []*Record) *Job {
 	}
 	for _, ref := range s.Careful {
 		j.careful[ref] = true
+	}
+	for _, ref := range s.Again {
+		j.again[ref] = true
 	}
 	for _, a := range s.After {
 		j.after[a.Ref] = a.Of
@@ -196,7 +202,7 @@ func (j *Job) Snapshot() *State {
 	s.Refused, s.Members, s.Left = maps.Clone(s.Refused), maps.Clone(s.Members), maps.Clone(s.Left)
 	s.Granted = maps.Clone(s.Granted)
 	s.Suspects, s.Hooks.Joined = slices.Clone(s.Suspects), maps.Clone(s.Hooks.Joined)
-	s.Moves, s.Settled, s.Careful = nil, sortedRefs(j.settled), sortedRefs(j.careful)
+	s.Moves, s.Settled, s.Careful, s.Again = nil, sortedRefs(j.settled), sortedRefs(j.careful), sortedRefs(j.again)
 	s.After = nil
 	for _, ref := range sortedRefs(j.after) {
 		s.After = append(s.After, After{ref, j.after[ref]})
@@ -287,6 +293,7 @@ func (j *Job) arrive(r *Record, known bool) {
 					return b.K == m.K
 				})
 				delete(j.careful, m.Ref)
+				delete(j.again, m.Ref)
 				continue
 			}
 			j.settled[m.Ref] = true
@@ -302,6 +309,9 @@ func (j *Job) arrive(r *Record, known bool) {
 			j.changes++
 			if r.End == Fenced {
 				j.careful[m.Ref] = true
+			}
+			if r.End != Closed {
+				j.again[m.Ref] = true
 			}
 			if r.Acts && r.End != Closed {
 				j.after[m.Ref] = r.Session
@@ -339,6 +349,7 @@ func (j *Job) replace(old, r *Record) {
 			case j.settled[ref]:
 				delete(j.settled, ref)
 				delete(j.careful, ref)
+				delete(j.again, ref)
 				j.changes++
 			default:
 				j.broken = fmt.Sprintf("%s forgot bag %d, which nobody else has", r.Session, b.K)
@@ -350,6 +361,7 @@ func (j *Job) replace(old, r *Record) {
 			if ref.From == r.Session && !here[ref.K] {
 				delete(j.settled, ref)
 				delete(j.careful, ref)
+				delete(j.again, ref)
 				j.changes++
 			}
 		}
@@ -599,9 +611,11 @@ func (j *Job) Deliveries(to SessionID, received uint64) []Delivery {
 		}
 		d := Delivery{A: m.A, Ref: m.Ref, Bag: *b, Must: m.Must}
 		d.Bag.Careful = d.Bag.Careful || j.careful[m.Ref]
+		d.Bag.Again = d.Bag.Again || j.again[m.Ref]
 		d.Bag.Items = slices.Clone(d.Bag.Items)
 		for i := range d.Bag.Items {
 			d.Bag.Items[i].Careful = d.Bag.Careful || d.Bag.Items[i].Careful
+			d.Bag.Items[i].Again = d.Bag.Again || d.Bag.Items[i].Again
 			d.Bag.Items[i].Must = m.Must
 		}
 		ds = append(ds, d)

@@ -86,9 +86,9 @@ func TestDeliveriesSayHowABagIsToBeTaken(t *testing.T) {
 			before := Encode(j.Record("s"))
 			for _, job := range []*Job{j, NewJob(&state, j.Records())} {
 				ds := job.Deliveries("u", 0)
-				want := Bag{K: 1, Items: items("a", "b"), Careful: careful}
+				want := Bag{K: 1, Items: items("a", "b"), Careful: careful, Again: careful}
 				for i := range want.Items {
-					want.Items[i].Careful, want.Items[i].Must = careful, must
+					want.Items[i].Careful, want.Items[i].Again, want.Items[i].Must = careful, careful, must
 				}
 				if len(ds) != 1 || ds[0].A != 1 {
 					t.Fatalf("%+v", ds)

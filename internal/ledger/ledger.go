@@ -36,6 +36,7 @@ type Bag struct {
 	Items   []walk.Item // what to do
 	Roots   bool        // begin the job at its roots; no Items
 	Careful bool        // somebody died with it in hand
+	Again   bool        // somebody who is lost, for whatever reason, may have begun it; filled by Job.Deliveries
 	Tried   []ClientID  // could not do it
 	Why     string      // the reason of the last of them
 
@@ -305,6 +306,7 @@ func (r *Record) giveAll(careful bool, tried func(walk.Item) ([]ClientID, string
 	bag := Bag{Careful: careful}
 	for _, item := range r.Held {
 		item.Must = false
+		item.Again = item.Again || r.End != Closed
 		if tried != nil {
 			if by, why := tried(item); by != nil {
 				add(Bag{Items: []walk.Item{item}, Careful: careful, Tried: by, Why: why})

@@ -17,6 +17,8 @@ type Changer interface {
 	MakeDir(name Name, perm fs.FileMode) error
 	// RemoveDir removes an empty directory.
 	RemoveDir(name Name) error
+	// SetOwner sets owner, group and permissions of the directory itself.
+	SetOwner(uid, gid uint32, perm fs.FileMode) error
 }
 
 // errNoMove is the error where a system has no way to move without following links.

@@ -38,3 +38,27 @@ func (d *fdDir) RemoveDir(name Name) error {
 		}
 	}
 }
+
+// SetOwner implements [Changer].
+func (d *fdDir) SetOwner(uid, gid uint32, perm fs.FileMode) error {
+	if err := unix.Fchown(d.fd, int(uid), int(gid)); err != nil {
+		return err
+	}
+	// Last, for a change of owner takes bits away.
+	return unix.Fchmod(d.fd, unixPerm(perm))
+}
+
+// unixPerm are the permissions of a mode as the system has them.
+func unixPerm(m fs.FileMode) uint32 {
+	p := uint32(m.Perm())
+	if m&fs.ModeSetuid != 0 {
+		p |= unix.S_ISUID
+	}
+	if m&fs.ModeSetgid != 0 {
+		p |= unix.S_ISGID
+	}
+	if m&fs.ModeSticky != 0 {
+		p |= unix.S_ISVTX
+	}
+	return p
+}

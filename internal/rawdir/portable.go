@@ -164,6 +164,18 @@ func (d *rootDir) MakeDir(name Name, perm fs.FileMode) error {
 	return d.root.Mkdir(name.Clone().String(), perm.Perm())
 }
 
+// SetOwner implements [Changer].
+func (d *rootDir) SetOwner(uid, gid uint32, perm fs.FileMode) error {
+	f, ok := d.dir.(*os.File)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if err := f.Chown(int(uid), int(gid)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return f.Chmod(perm)
+}
+
 // RemoveDir implements [Changer].
 func (d *rootDir) RemoveDir(name Name) error {
 	fi, err := d.root.Lstat(name.String())

@@ -129,6 +129,10 @@ func (m *Matcher) MatchDir(d *walk.Dir) (bool, error) {
 	return m.holds(&m.stat), nil
 }
 
+// Holds is Match for attributes of what matched before, as they are by now: its name and
+// type are the same.
+func (m *Matcher) Holds(st *walk.Stat) bool { return m.fields == 0 || m.holds(st) }
+
 // holds tells whether attributes are as they are asked for. What the file system does not
 // know is not.
 func (m *Matcher) holds(st *walk.Stat) bool {

@@ -279,6 +279,9 @@ func (a *Age) String() string {
 	var b strings.Builder
 	left := time.Duration(*a)
 	for _, u := range ageUnits {
+		if u.letter == 'w' && left%u.is != 0 {
+			continue // 90d, and not 12w6d
+		}
 		if n := left / u.is; n > 0 {
 			fmt.Fprintf(&b, "%d%c", n, u.letter)
 			left -= n * u.is

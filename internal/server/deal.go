@@ -164,7 +164,7 @@ func (j *job) deliveries(to ledger.SessionID, after uint64) []wire.Delivery {
 	var ds []wire.Delivery
 	size := 0
 	for _, d := range j.ledger.Deliveries(to, after) {
-		w := wire.Delivery{A: d.A, Ref: d.Ref, Careful: d.Bag.Careful, Must: d.Must}
+		w := wire.Delivery{A: d.A, Ref: d.Ref, Careful: d.Bag.Careful, Again: d.Bag.Again, Must: d.Must}
 		if n := len(ledger.Encode(d.Bag)); size+n <= inlineBag {
 			size += n
 			w.Bag = &d.Bag

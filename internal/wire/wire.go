@@ -47,7 +47,7 @@ const (
 	PrefixRec    = PrefixLedger + "s."    // ledger.Record, by session
 	PrefixSum    = "d."                   // what an application counted, by session and number
 	PrefixErr    = "e."                   // lists of errors, by session and number
-	PrefixActs   = "a."                   // ActFrame, by session and number
+	PrefixActs   = "x."                   // ActFrame, by session and number
 	PrefixOut    = "o."                   // what an application emitted, by session and number
 )
 
@@ -273,6 +273,7 @@ type Delivery struct {
 	Ref     ledger.Ref
 	Bag     *ledger.Bag
 	Careful bool
+	Again   bool // see ledger.Bag.Again
 	Must    bool
 }
 

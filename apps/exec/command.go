@@ -1,0 +1,197 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// outcome is what came of a command.
+type outcome struct {
+	attempts int64
+	took     time.Duration // the last attempt
+	stopped  bool          // it was ended because the walk was: nothing came of it
+	timedOut bool
+	err      error  // it could not be started
+	code     int    // if it ended by itself
+	signal   string // otherwise
+
+	written int64  // bytes of its output
+	stdout  []byte // what is kept of it
+	cut     bool   // that is not all
+	stderr  []byte
+}
+
+func (o *outcome) ok() bool { return o.err == nil && !o.timedOut && o.signal == "" && o.code == 0 }
+
+// why says how it failed.
+func (o *outcome) why() string {
+	switch {
+	case o.err != nil:
+		return "could not be started: " + o.err.Error()
+	case o.timedOut:
+		return fmt.Sprintf("took longer than it may, and was ended after %v", o.took.Round(time.Millisecond))
+	case o.signal != "":
+		return "killed by " + o.signal
+	}
+	return fmt.Sprintf("exit code %d", o.code)
+}
+
+// failure is the error of a command that failed for so many entries.
+func (o *outcome) failure(entries int) error {
+	text := o.why()
+	if o.attempts > 1 {
+		text += fmt.Sprintf(", %d attempts", o.attempts)
+	}
+	if entries > 1 {
+		text += fmt.Sprintf(", for %d files", entries)
+	}
+	if lines := o.lines(); len(lines) > 0 {
+		text += ": " + lines[0]
+	}
+	return errors.New(text)
+}
+
+// What is kept of standard error.
+const (
+	mostStderr = 4 << 10
+	mostLines  = 10
+	longest    = 300 // bytes of a line
+)
+
+// lines are the first lines of standard error, as text.
+func (o *outcome) lines() (lines []string) {
+	for line := range strings.Lines(string(o.stderr)) {
+		line = strings.TrimRight(strings.ToValidUTF8(line, "\uFFFD"), "\r\n")
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if len(line) > longest {
+			cut := longest
+			for !utf8.RuneStart(line[cut]) {
+				cut--
+			}
+			line = line[:cut] + "..."
+		}
+		if lines = append(lines, line); len(lines) == mostLines {
+			break
+		}
+	}
+	return lines
+}
+
+// mostDelay is the longest pause between two attempts, unless a user wants a longer one.
+const mostDelay = time.Minute
+
+// attempts runs a command until it succeeds, or often enough.
+func (h *handler) attempts(ctx context.Context, c *Settings, t *target) *outcome {
+	delay := time.Duration(c.RetryDelay)
+	for attempt := int64(1); ; attempt++ {
+		o := h.once(ctx, c, t, attempt)
+		o.attempts = attempt
+		if o.ok() || o.stopped || attempt > int64(c.Retries) {
+			return o
+		}
+		select {
+		case <-ctx.Done():
+			o.stopped = true
+			return o
+		case <-time.After(delay):
+		}
+		delay = max(min(2*delay, mostDelay), delay)
+	}
+}
+
+// waitForPipes is how long it is waited for output of what a command has left behind.
+const waitForPipes = time.Second
+
+// once runs a command once.
+func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int64) *outcome {
+	o := new(outcome)
+	if ctx.Err() != nil {
+		o.stopped = true
+		return o
+	}
+	argv := c.Command.expand(c, t.paths)
+	program := h.program
+	if program == "" {
+		if program, o.err = exec.LookPath(argv[0]); o.err != nil {
+			return o
+		}
+	}
+	cmd := &exec.Cmd{
+		Path:      program,
+		Args:      argv,
+		Env:       append(h.env[:len(h.env):len(h.env)], t.variables(attempt)...),
+		WaitDelay: waitForPipes,
+	}
+	if c.Chdir {
+		cmd.Dir = t.in
+	}
+	out, err := h.openSinks(c, t)
+	if err != nil {
+		o.err = err
+		return o
+	}
+	out.attach(cmd)
+	o.run(ctx, cmd, c)
+	out.collect(o)
+	return o
+}
+
+// run runs a command and ends it, with all in its group, when it takes too long or
+// ctx ends.
+func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
+	// The system may kill it when the thread ends that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	setGroup(cmd)
+	began := time.Now()
+	group, err := start(cmd)
+	if err != nil {
+		o.err = err
+		return
+	}
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		var late <-chan time.Time
+		if c.Timeout > 0 {
+			timer := time.NewTimer(time.Duration(c.Timeout))
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-ended:
+			return
+		case <-ctx.Done():
+			o.stopped = true
+		case <-late:
+			o.timedOut = true
+		}
+		group.terminate()
+		grace := time.NewTimer(time.Duration(c.Grace))
+		defer grace.Stop()
+		select {
+		case <-ended:
+		case <-grace.C:
+		}
+		group.kill() // also what did not end with it
+	})
+	err = cmd.Wait()
+	o.took = time.Since(began)
+	close(ended)
+	wg.Wait()
+	group.close()
+	o.code, o.signal = status(cmd.ProcessState)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && !o.stopped && !o.timedOut {
+		o.err = err // of the pipes
+	}
+}

@@ -1,0 +1,226 @@
+package exec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/stats/statstest"
+)
+
+// hostile are arguments and paths of all kinds.
+var hostile = []string{
+	"plain", "a b", "$(touch x)", "; rm -rf ~", "-rf", "{}", "'", `"`, `\`, "new\nline", "\xff\xfe", "\x1b[31m", "tab\t", "~", "*", "ü", "",
+	strings.Repeat("long/", 60), "%2F", "..", ".", "\x7f", "\r", "a%", "\u202e",
+}
+
+func TestArgumentsOfAnyBytesSurviveJSON(t *testing.T) {
+	text, err := json.Marshal(Argv(hostile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Argv
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, Argv(hostile)) {
+		t.Errorf("%q, %v", back, err)
+	}
+	for _, wrong := range []string{`[1]`, `{}`, `[{"b64":"?"}]`} {
+		if err := json.Unmarshal([]byte(wrong), &back); err == nil {
+			t.Errorf("%s was read as %q", wrong, back)
+		}
+	}
+}
+
+func TestADryRunPrintsWhatAShellWouldTake(t *testing.T) {
+	bash, err := osexec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	line := quoted(hostile)
+	if strings.Contains(line, "\n") {
+		t.Errorf("%q is no line", line)
+	}
+	out, err := osexec.Command(bash, "-c", `printf '%s\0' `+line).Output()
+	if want := strings.Join(hostile, "\x00") + "\x00"; err != nil || string(out) != want {
+		t.Errorf("%q, %v\nwant\n%q", out, err, want)
+	}
+}
+
+func TestFilesOfOutputHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string][]string{}
+	check := func(paths ...string) {
+		name := fileName(paths)
+		if before, twice := seen[name]; twice {
+			t.Errorf("%q and %q are both %s", before, paths, name)
+		}
+		seen[name] = paths
+		if len(name) > longestName || name == "" || strings.ContainsAny(name, "/\\\x00\n*:") || name[0] == '.' || name[0] == '-' {
+			t.Errorf("%q: %q", paths, name)
+		}
+	}
+	for _, h := range hostile {
+		check("/" + h)
+		check("/"+h, "/more")
+	}
+	check("/" + strings.Repeat("a", 4000) + "1")
+	check("/" + strings.Repeat("a", 4000) + "2")
+}
+
+func TestPlaceholdersAreReplacedOnce(t *testing.T) {
+	s := &Settings{Per: perDir}
+	for _, c := range []struct{ argv, want []string }{
+		{[]string{"x"}, []string{"x", "/a/{/}b"}},
+		{[]string{"x", "{}"}, []string{"x", "/a/{/}b"}},
+		{[]string{"x", "1{/}2{//}3{}", "y"}, []string{"x", "1}b2/a/{3/a/{/}b", "y"}},
+		{[]string{"{}"}, []string{"/a/{/}b"}},
+	} {
+		if got := Argv(c.argv).expand(s, []string{"/a/{/}b"}); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.argv, got, c.want)
+		}
+	}
+}
+
+func TestStatisticsMergeInAnyOrder(t *testing.T) {
+	statstest.TestMerge(t, 0, func(r *rand.Rand) *Stats {
+		s := newStats(Settings{DryRun: r.IntN(2) == 0})
+		h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: s, Client: fmt.Sprint(r.IntN(3))}}
+		for range r.IntN(20) {
+			o := &outcome{attempts: 1 + r.Int64N(3), took: time.Duration(r.Int64N(1e10)), written: r.Int64N(1e6), cut: r.IntN(3) == 0}
+			switch r.IntN(4) {
+			case 0:
+				o.err = errors.New("no")
+			case 1:
+				o.timedOut, o.signal = true, "SIGKILL"
+			case 2:
+				o.signal = "SIGSEGV"
+			case 3:
+				o.code = r.IntN(3)
+			}
+			if r.IntN(2) == 0 {
+				o.stderr = fmt.Appendf(nil, "%d\nmore", r.IntN(3))
+			}
+			h.count(o, &target{paths: []string{fmt.Sprint("/", r.IntN(5), "\xff")}, again: r.IntN(2) == 0})
+		}
+		sum := s.NotStarted + s.TimedOut
+		for _, b := range s.ByExitCode {
+			sum.Add(b.Count)
+		}
+		for _, b := range s.BySignal {
+			sum.Add(b.Count)
+		}
+		if sum != s.Commands || s.Succeeded+s.Failed != s.Commands {
+			t.Errorf("%d commands have %d ends: %+v", s.Commands, sum, s)
+		}
+		return s
+	})
+}
+
+// A command that writes a gigabyte on both takes no more than what is kept of it.
+func TestAFloodIsNotHeldInMemory(t *testing.T) {
+	if _, err := osexec.LookPath("head"); err != nil || runtime.GOOS == "windows" {
+		t.Skip("no head")
+	}
+	app := App()
+	app.Settings.Shell = true
+	app.Settings.Command = Argv{"head -c 500000000 /dev/zero & head -c 500000000 /dev/zero >&2; wait; exit 5"}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var out bytes.Buffer
+	r, err := hydra.Run(t.Context(), app, []string{t.TempDir()}, &hydra.Options{Output: &out, Acts: t.TempDir()})
+	runtime.ReadMemStats(&after)
+	if err != nil || r.Stats.OutputBytes != 500000000 || r.Stats.OutputCut != 1 || r.Stats.ByExitCode[5] == nil {
+		t.Fatalf("%+v, %v", r.Stats, err)
+	}
+	if out.Len() != 1<<20+1 {
+		t.Errorf("%d bytes came out", out.Len())
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+		t.Errorf("%d MiB were allocated", used>>20)
+	}
+}
+
+// What a command leaves in the background is not waited for.
+func TestACommandEndsThoughItsOutputIsHeldOpen(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no sh")
+	}
+	dir := t.TempDir()
+	pid := filepath.Join(dir, "pid")
+	app := App()
+	app.Settings.Shell = true
+	app.Settings.Command = Argv{`sleep 600 & echo $! > "$1/pid"; echo done`}
+	var out bytes.Buffer
+	began := time.Now()
+	r, err := hydra.Run(t.Context(), app, []string{dir}, &hydra.Options{Output: &out, Acts: t.TempDir()})
+	if err != nil || r.Stats.Succeeded != 1 || out.String() != "done\n" || time.Since(began) > time.Minute {
+		t.Errorf("%+v, %v, %q", r.Stats, err, out.String())
+	}
+	text, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := osexec.Command("kill", strings.TrimSpace(string(text))).CombinedOutput(); err != nil {
+		t.Errorf("what it left was killed: %s", out)
+	}
+}
+
+func TestTheFirstLinesOfStandardErrorAreText(t *testing.T) {
+	o := &outcome{stderr: []byte("one\n\n \ntw\xffo\r\n" + strings.Repeat("ü", 400) + "\n" + strings.Repeat("x\n", 20))}
+	lines := o.lines()
+	if len(lines) != mostLines || lines[0] != "one" || lines[1] != "tw\uFFFDo" || lines[2] != strings.Repeat("ü", 150)+"..." {
+		t.Errorf("%q", lines)
+	}
+}
+
+func TestEveryStatisticIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../../docs/exec.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := 0
+	f := Failure{ExitCode: &code, Signal: "x", TimedOut: true, Error: "x", Stderr: []string{"x"}}
+	for _, v := range []any{newStats(Settings{}), f} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		for name := range fields {
+			if !bytes.Contains(page, []byte("`"+name+"`")) {
+				t.Errorf("docs/exec.md does not explain %s", name)
+			}
+		}
+	}
+}
+
+func TestFailuresAreThoseWithTheSmallestPaths(t *testing.T) {
+	a, b := newStats(Settings{}), newStats(Settings{})
+	for i := range 3 * mostFailures {
+		s := a
+		if i%2 == 0 {
+			s = b
+		}
+		s.Failures.AddPath(Failure{Entries: 1}, fmt.Appendf(nil, "%05d", i))
+	}
+	if err := stats.Merge(a, b); err != nil {
+		t.Fatal(err)
+	}
+	list := a.Failures.List()
+	if len(list) != mostFailures || list[0].Path != "00000" || list[mostFailures-1].Path != fmt.Sprintf("%05d", mostFailures-1) {
+		t.Errorf("%d, from %s", len(list), list[0].Path)
+	}
+}

@@ -1,0 +1,241 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// opExec is the operation of errors of commands.
+const opExec = "exec"
+
+// handler runs commands for one worker.
+//
+//	LeaveDir, File, Batch ─► run ─► attempts, on a goroutine of its own
+//	                          │          │ done
+//	                          └─ Await ◄─┘ ─► counted, emitted
+type handler struct {
+	w       *hydra.Worker[Settings, Stats]
+	selects *selection.Matcher
+	program string   // "": it depends on the path
+	env     []string // without what is of one command
+	files   *outputDir
+}
+
+// Act implements [hydra.Actor]. A command is no act that is planned: what it changes
+// only it knows, and it can not be settled by looking at an entry.
+func (h *handler) Act(_ context.Context, _ *walk.Held, a *hydra.Act) { a.Result = hydra.ActFailed }
+
+// dirs runs a command for each directory, when its entries were listed: so a failure
+// keeps nobody from what is below.
+type dirs struct{ *handler }
+
+func (dirs) File(context.Context, *walk.Entry) error   { return walk.SkipFile }
+func (dirs) EnterDir(context.Context, *walk.Dir) error { return nil }
+
+func (h dirs) LeaveDir(ctx context.Context, d *walk.Dir) error {
+	if meant, err := h.selects.MatchDir(d); !meant || err != nil {
+		if err == nil {
+			h.w.Stats.SkippedDirs.Inc()
+		}
+		return err
+	}
+	path := d.Path()
+	return h.run(ctx, d.Await, &target{paths: []string{path}, root: d.Root(), in: path, again: d.Again(), dir: true})
+}
+
+// files runs a command for each file.
+type files struct{ *handler }
+
+func (h files) File(ctx context.Context, e *walk.Entry) error {
+	if err := h.skips(e); err != nil {
+		return err
+	}
+	path := e.Path()
+	return h.run(ctx, e.Await, &target{paths: []string{path}, root: e.Root(), in: filepath.Dir(path), again: e.Again()})
+}
+
+// batches runs a command for many files.
+type batches struct{ *handler }
+
+func (h batches) File(_ context.Context, e *walk.Entry) error {
+	if err := h.skips(e); err != nil {
+		return err
+	}
+	return walk.ToBatch
+}
+
+// skips is nil for an entry that is meant.
+func (h *handler) skips(e *walk.Entry) error {
+	meant, err := h.selects.Match(e)
+	if err == nil && !meant {
+		err = walk.SkipFile
+	}
+	return err
+}
+
+// BatchSize implements [walk.Batcher]: as many as there is room for.
+func (h batches) BatchSize(entries []walk.Entry) int {
+	s := &h.w.Settings
+	room := argMax() - size(h.env) - size(s.Command.expand(s, nil)) - ownEnv
+	if len(entries) > 0 {
+		room -= 2 * (len(entries[0].Root()) + len(entries[0].Path())) // in the environment
+	}
+	n := 0
+	for i := range entries {
+		room -= s.Command.times() * (len(entries[i].Path()) + perArg)
+		if room < 0 || s.BatchSize > 0 && n >= s.BatchSize {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+func (h batches) Batch(ctx context.Context, entries []walk.Entry) error {
+	t := &target{root: entries[0].Root(), again: entries[0].Again()}
+	for i := range entries {
+		t.paths = append(t.paths, entries[i].Path())
+	}
+	t.in = filepath.Dir(t.paths[0])
+	return h.run(ctx, entries[0].Await, t)
+}
+
+// ownEnv is room for the variables of a command, but for paths, and for what the
+// system puts there.
+const ownEnv = 8 << 10
+
+// size is what strings take where the system hands them to a command.
+func size(strings []string) (n int) {
+	for _, s := range strings {
+		n += len(s) + perArg
+	}
+	return n
+}
+
+// perArg is what a string takes besides its bytes: a NUL and a pointer.
+const perArg = 1 + 8
+
+// target is what a command runs for.
+type target struct {
+	paths []string
+	root  string
+	in    string // the directory to run it in, with --chdir
+	again bool
+	dir   bool // it is a directory
+}
+
+// run runs the command for a target and counts what came of it.
+func (h *handler) run(ctx context.Context, await func(context.Context, <-chan struct{}) error, t *target) error {
+	c := h.w.Settings // while it runs, these hold
+	if c.DryRun {
+		s := h.w.Stats
+		s.Commands.Inc()
+		s.Entries.Add(int64(len(t.paths)))
+		return h.w.Emit([]byte(quoted(c.Command.expand(&c, t.paths)) + "\n"))
+	}
+	running, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	var o *outcome
+	go func() {
+		defer close(done)
+		o = h.attempts(running, &c, t)
+	}()
+	if err := await(ctx, done); err != nil {
+		cancel()
+		<-done
+		if o.stopped {
+			return err // it remains
+		}
+	}
+	h.count(o, t)
+	if err := h.emit(o, &c, t); err != nil {
+		return err
+	}
+	if o.ok() {
+		return nil
+	}
+	h.w.Log.Debug("command failed", "path", t.paths[0], "why", o.why(), "attempts", o.attempts)
+	return &walk.Error{Op: opExec, Path: t.paths[0], Err: o.failure(len(t.paths)), Dir: t.dir}
+}
+
+// count counts a command that came to its end.
+func (h *handler) count(o *outcome, t *target) {
+	s := h.w.Stats
+	s.Commands.Inc()
+	s.Entries.Add(int64(len(t.paths)))
+	s.Attempts.Add(o.attempts)
+	if o.attempts > 1 {
+		s.Retried.Inc()
+	}
+	if t.again {
+		s.Again.Inc()
+	}
+	switch {
+	case o.err != nil:
+		s.NotStarted.Inc()
+	case o.timedOut:
+		s.TimedOut.Inc()
+	case o.signal != "":
+		s.BySignal.Add(o.signal, o.written)
+	default:
+		s.ByExitCode.Add(o.code, o.written)
+	}
+	if o.err == nil {
+		s.Milliseconds.Add(o.took.Milliseconds())
+		s.Time.Add(o.took)
+	}
+	s.OutputBytes.Add(o.written)
+	if o.cut {
+		s.OutputCut.Inc()
+	}
+	if o.ok() {
+		s.Succeeded.Inc()
+		return
+	}
+	s.Failed.Inc()
+	f := Failure{
+		Entries:  int64(len(t.paths)),
+		Signal:   o.signal,
+		TimedOut: o.timedOut,
+		Attempts: o.attempts,
+		Seconds:  float64(o.took.Milliseconds()) / 1000,
+		Client:   h.w.Client,
+		Stderr:   o.lines(),
+	}
+	switch {
+	case o.err != nil:
+		f.Error = o.err.Error()
+	case o.signal == "":
+		f.ExitCode = &o.code
+	}
+	s.Failures.AddPath(f, []byte(t.paths[0]))
+}
+
+// environment is what all commands of a worker have. What this process was given for
+// itself is left out: a token of a server is among that.
+func environment(env []string, w *hydra.Worker[Settings, Stats]) []string {
+	var all []string
+	for _, v := range env {
+		if !strings.HasPrefix(v, "HYDRA_") {
+			all = append(all, v)
+		}
+	}
+	return append(all, "HYDRA_JOB="+w.Job, "HYDRA_CLIENT="+w.Client, "HYDRA_WORKER="+strconv.Itoa(w.ID))
+}
+
+// variables are those of one command.
+func (t *target) variables(attempt int64) []string {
+	env := []string{"HYDRA_PATH=" + t.paths[0], "HYDRA_ROOT=" + t.root, fmt.Sprint("HYDRA_ATTEMPT=", attempt)}
+	if t.again {
+		env = append(env, "HYDRA_AGAIN=1")
+	}
+	return env
+}

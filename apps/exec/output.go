@@ -1,0 +1,161 @@
+package exec
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/hydrawalk/hydra/internal/report"
+)
+
+// sinks are where the output of one command goes.
+type sinks struct {
+	stdout, stderr head
+
+	out, err *os.File // not nil: files of --output-dir
+	errName  string
+	dir      *outputDir
+}
+
+// head keeps the first bytes that are written, and counts all.
+type head struct {
+	most int
+	kept []byte
+	all  int64
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	h.all += int64(len(p))
+	h.kept = append(h.kept, p[:min(len(p), h.most-len(h.kept))]...)
+	return len(p), nil
+}
+
+func (h *handler) openSinks(c *Settings, t *target) (*sinks, error) {
+	s := &sinks{stdout: head{most: int(c.MaxOutput)}, stderr: head{most: mostStderr}, dir: h.files}
+	if h.files == nil {
+		return s, nil
+	}
+	name := fileName(t.paths)
+	s.errName = name + ".err"
+	var err error
+	if s.out, err = h.files.create(name + ".out"); err != nil {
+		return nil, err
+	}
+	if s.err, err = h.files.create(s.errName); err != nil {
+		s.out.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sinks) attach(cmd *exec.Cmd) {
+	if s.out != nil {
+		cmd.Stdout, cmd.Stderr = s.out, s.err
+		return
+	}
+	cmd.Stdout, cmd.Stderr = &s.stdout, &s.stderr
+}
+
+// collect notes what was written, and closes what is open.
+func (s *sinks) collect(o *outcome) {
+	if s.out == nil {
+		o.stdout, o.written, o.cut = s.stdout.kept, s.stdout.all, s.stdout.all > int64(len(s.stdout.kept))
+		o.stderr = s.stderr.kept
+		return
+	}
+	if fi, err := s.out.Stat(); err == nil {
+		o.written = fi.Size()
+	}
+	buf := make([]byte, mostStderr)
+	n, _ := s.err.ReadAt(buf, 0) // what is missing was not written
+	o.stderr = buf[:n]
+	err := errors.Join(s.out.Close(), s.err.Close())
+	if n == 0 {
+		err = errors.Join(err, s.dir.root.Remove(s.errName))
+	}
+	if err != nil && o.err == nil && !o.stopped {
+		o.err = fmt.Errorf("its output could not be written: %w", err)
+	}
+}
+
+// outputDir is where --output-dir writes.
+type outputDir struct{ root *os.Root }
+
+func openOutputDir(dir string) (*outputDir, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &outputDir{root}, nil
+}
+
+// create makes a file of its own: whatever has its name is removed, so that nothing
+// is written through a link.
+func (d *outputDir) create(name string) (*os.File, error) {
+	if err := d.root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// longestName is the longest name of a file, without its end.
+const longestName = 200
+
+// fileName is the name of a file for the output of a command: its first path, with all
+// that is not plain as %XX. A long one is cut and has a hash of the paths.
+func fileName(paths []string) string {
+	path := strings.TrimPrefix(paths[0], "/")
+	var b strings.Builder
+	for i := range len(path) {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-' && i > 0, c == '.' && i > 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	if len(paths) == 1 && 0 < b.Len() && b.Len() <= longestName {
+		return b.String()
+	}
+	sum := sha256.New()
+	for _, p := range paths {
+		io.WriteString(sum, p+"\x00")
+	}
+	name := b.String()
+	return name[:min(len(name), longestName-20)] + "~" + hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// emit emits the output of a command, as whole lines.
+func (h *handler) emit(o *outcome, c *Settings, t *target) error {
+	if len(o.stdout) == 0 {
+		return nil
+	}
+	if o.stdout[len(o.stdout)-1] != '\n' {
+		o.stdout = append(o.stdout, '\n')
+	}
+	if !c.Tag {
+		return h.w.Emit(o.stdout)
+	}
+	tag := report.Printable(t.paths[0]) + "\t"
+	var b bytes.Buffer
+	for line := range bytes.Lines(o.stdout) {
+		if b.Len() > 0 && b.Len()+len(tag)+len(line) > int(c.MaxOutput) {
+			if err := h.w.Emit(b.Bytes()); err != nil {
+				return err
+			}
+			b.Reset()
+		}
+		b.WriteString(tag)
+		b.Write(line)
+	}
+	return h.w.Emit(b.Bytes())
+}

@@ -1,0 +1,211 @@
+package purge
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/walk"
+	"golang.org/x/sys/unix"
+)
+
+// meanwhile is a handler that deletes the file "f", after something happened to it.
+type meanwhile struct {
+	*purger
+	happens func()
+	got     hydra.Act
+}
+
+func (m *meanwhile) File(ctx context.Context, e *walk.Entry) error {
+	if e.Name() != "f" {
+		return nil
+	}
+	st, err := e.Stat()
+	if err != nil {
+		return err
+	}
+	m.got = hydra.Act{Op: opRemove, Path: e.Path(), Stat: *st}
+	if m.to != nil {
+		m.got.Op, m.got.To = opMove, m.Settings.place("job", e.Path())
+	}
+	h, err := e.Hold()
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	m.happens()
+	m.Act(ctx, h, &m.got)
+	return nil
+}
+
+// after tells what comes of deleting a file, old in all its times, to which something
+// happened since it was looked at.
+func after(t *testing.T, s Settings, happens func(path string)) (path string, got hydra.Act) {
+	t.Helper()
+	root := t.TempDir()
+	path = filepath.Join(root, "d", "f")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(path, filepath.Join(root, "other")); err != nil {
+		t.Fatal(err)
+	}
+	setTimes(t, path, longAgo, longAgo)
+	s.Purge = true
+	if err := s.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPurger(&hydra.Worker[Settings, Stats]{Settings: s, Stats: newStats(s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &meanwhile{purger: p, happens: func() { happens(path) }}
+	totals, err := walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { return m, nil }, &walk.Options{Workers: 1})
+	if err != nil || totals.Errors > 0 {
+		t.Fatal(err, totals.FirstError)
+	}
+	return path, m.got
+}
+
+var longAgo = time.Unix(1e9, 0)
+
+func setTimes(t *testing.T, path string, atime, mtime time.Time) {
+	t.Helper()
+	if err := os.Chtimes(path, atime, mtime); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var old, byAtime Settings
+	must(old.OlderThan.Set("90d"))
+	must(byAtime.OlderThan.Set("90d"))
+	must(byAtime.Times.Set("atime"))
+	another := func(path string) {
+		must(os.Remove(path))
+		must(os.WriteFile(path, []byte("new"), 0o644))
+		setTimes(t, path, longAgo, longAgo)
+	}
+	for _, tt := range []struct {
+		what    string
+		s       Settings
+		happens func(path string)
+		want    hydra.ActResult
+		stays   bool
+	}{
+		{"nothing", old, func(string) {}, hydra.ActDone, false},
+		{"removed", old, func(path string) { must(os.Remove(path)) }, hydra.ActGone, false},
+		{"written to", old, func(path string) { must(os.WriteFile(path, []byte("new"), 0o644)) }, hydra.ActChanged, true},
+		{"longer, though not newer", old, func(path string) { must(os.Truncate(path, 99)); setTimes(t, path, longAgo, longAgo) }, hydra.ActChanged, true},
+		{"another mode", old, func(path string) { must(os.Chmod(path, 0o600)) }, hydra.ActChanged, true},
+		{"another file", old, another, hydra.ActChanged, true},
+		{"a symbolic link", old, func(path string) { must(os.Remove(path)); must(os.Symlink("../other", path)) }, hydra.ActChanged, true},
+		{"a directory", old, func(path string) { must(os.Remove(path)); must(os.Mkdir(path, 0o755)) }, hydra.ActChanged, true},
+		{"a fifo", old, func(path string) { must(os.Remove(path)); must(unix.Mkfifo(path, 0o644)) }, hydra.ActChanged, true},
+		{"its other name removed", old, func(path string) { must(os.Remove(filepath.Join(path, "../../other"))) }, hydra.ActDone, false},
+		{"written to, its other name removed", old, func(path string) {
+			must(os.WriteFile(path, []byte("new"), 0o644))
+			must(os.Chtimes(path, longAgo, longAgo.Add(1)))
+			must(os.Remove(filepath.Join(path, "../../other")))
+		}, hydra.ActChanged, true},
+		{"longer, its other name removed", old, func(path string) {
+			must(os.Truncate(path, 99))
+			setTimes(t, path, longAgo, longAgo)
+			must(os.Remove(filepath.Join(path, "../../other")))
+		}, hydra.ActChanged, true},
+		{"a further name", old, func(path string) { must(os.Link(path, path+"2")) }, hydra.ActChanged, true},
+		{"read, where that counts", byAtime, func(path string) { readIt(t, path) }, hydra.ActChanged, true},
+		{"its directory moved", old, func(path string) {
+			dir := filepath.Dir(path)
+			must(os.Rename(dir, dir+"2"))
+			must(os.Mkdir(dir, 0o755))
+			must(os.WriteFile(path, []byte("new"), 0o644))
+		}, hydra.ActDone, true}, // in the directory that was read
+		{"its directory a link", old, func(path string) {
+			dir := filepath.Dir(path)
+			must(os.Rename(dir, dir+"2"))
+			must(os.Mkdir(dir+"3", 0o755))
+			must(os.Symlink(dir+"3", dir))
+			must(os.WriteFile(path, []byte("victim"), 0o644))
+		}, hydra.ActDone, true},
+	} {
+		path, got := after(t, tt.s, tt.happens)
+		_, err := os.Lstat(path)
+		if got.Result != tt.want || errors.Is(err, fs.ErrNotExist) == tt.stays {
+			t.Errorf("%s: %s %s, want %s; what is there: %v", tt.what, got.Result, got.Error, tt.want, err)
+		}
+	}
+}
+
+// readIt reads a file, which sets its time of access and nothing else.
+func readIt(t *testing.T, path string) {
+	t.Helper()
+	_, err := os.ReadFile(path)
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Lstat(path, &st)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Atim.Sec == longAgo.Unix() {
+		t.Skip("not here: times of access")
+	}
+}
+
+func TestWhatIsMovedAwayReplacesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "q")
+	s := Settings{All: true, dir: dir}
+	path, got := after(t, s, func(string) {})
+	to := filepath.Join(dir, "job", path)
+	if text, err := os.ReadFile(to); got.Result != hydra.ActDone || string(text) != "old" {
+		t.Errorf("%+v: %s holds %q, %v", got, to, text, err)
+	}
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("others may look into the quarantine: %v, %v", st.Mode(), err)
+	}
+	path, got = after(t, s, func(path string) {
+		to = filepath.Join(dir, "job", path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, []byte("there"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	})
+	text, _ := os.ReadFile(to)
+	_, err := os.Stat(path)
+	if got.Result != hydra.ActFailed || got.Error == "" || string(text) != "there" || err != nil {
+		t.Errorf("%+v: %q is there, %v", got, text, err)
+	}
+}
+
+func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
+	dir, victim := filepath.Join(t.TempDir(), "q"), t.TempDir()
+	path, got := after(t, Settings{All: true, dir: dir}, func(path string) {
+		if err := os.Symlink(victim, filepath.Join(dir, "job")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	left, err := os.ReadDir(victim)
+	if got.Result != hydra.ActFailed || len(left) > 0 || err != nil {
+		t.Errorf("%+v: %v is in the victim, %v", got, left, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
+	}
+}

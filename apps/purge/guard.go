@@ -1,0 +1,160 @@
+package purge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra/internal/report"
+)
+
+// guard tells why files below a path are not to be deleted, as far as this machine
+// can tell: a path of a cluster may not be there.
+func guard(path string) error {
+	what := ""
+	switch st, err := stat(path); {
+	case isTop(path):
+		what = "all of a file system"
+	case err != nil || !st.IsDir():
+		return nil // whoever walks it says so
+	case sameAsAny(st, string(filepath.Separator)):
+		what = "the root directory"
+	case sameAsAny(st, homes()...):
+		what = "your home directory"
+	case isMountPoint(path, st):
+		what = "the root of a mount"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s is %s: if you mean it, give --force-root", report.Printable(path), what)
+}
+
+// stat follows a symbolic link where the walk does.
+func stat(path string) (fs.FileInfo, error) {
+	if os.IsPathSeparator(path[len(path)-1]) {
+		return os.Stat(path)
+	}
+	return os.Lstat(path)
+}
+
+// isTop tells whether there is nothing above a path, by its text.
+func isTop(path string) bool {
+	path = filepath.Clean(path)
+	return filepath.Dir(path) == path
+}
+
+func sameAsAny(st fs.FileInfo, paths ...string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		other, err := os.Stat(path)
+		return err == nil && os.SameFile(st, other)
+	})
+}
+
+// homes are the home directory of the user, and what the environment says it is.
+func homes() []string {
+	var all []string
+	if home, err := os.UserHomeDir(); err == nil {
+		all = append(all, home)
+	}
+	if u, err := user.Current(); err == nil && u.HomeDir != "" {
+		all = append(all, u.HomeDir)
+	}
+	return all
+}
+
+// checkQuarantine tells why files of these paths can not be moved to a directory.
+func checkQuarantine(dir string, paths []string) error {
+	to, err := os.Stat(dir)
+	if err != nil {
+		return nil // on a cluster; clients find out
+	}
+	if !to.IsDir() {
+		return fmt.Errorf("--quarantine: %s is no directory", report.Printable(dir))
+	}
+	for _, path := range paths {
+		st, err := stat(path)
+		if err != nil {
+			continue
+		}
+		if at := filepath.Clean(path); sameAsAny(to, ancestors(at)...) {
+			return fmt.Errorf("%s is in the quarantine directory, of which nothing is purged", report.Printable(path))
+		}
+		if !sameDevice(st, to) {
+			return fmt.Errorf("--quarantine: %s is on another file system than %s, so nothing can be moved there", report.Printable(dir), report.Printable(path))
+		}
+	}
+	return nil
+}
+
+// ancestors are a path and what it lies in.
+func ancestors(path string) []string {
+	all := []string{path}
+	for filepath.Dir(path) != path {
+		path = filepath.Dir(path)
+		all = append(all, path)
+	}
+	return all
+}
+
+// confirm refuses what is too dangerous, and tells what to ask.
+func confirm(s Settings, paths []string) (string, error) {
+	if s.Quarantine.String() != "" {
+		if err := checkQuarantine(s.Quarantine.String(), paths); err != nil {
+			return "", err
+		}
+	}
+	if !s.Purge {
+		return "", nil
+	}
+	if !s.ForceRoot {
+		for _, path := range paths {
+			if err := guard(path); err != nil {
+				return "", err
+			}
+		}
+	}
+	return s.question(paths), nil
+}
+
+// listed is how many paths a question shows.
+const listed = 20
+
+// question shows what is about to happen.
+func (s *Settings) question(paths []string) string {
+	var b strings.Builder
+	if dir := s.Quarantine.String(); dir != "" {
+		fmt.Fprintf(&b, "This moves into %s the regular files below\n", report.Printable(dir))
+	} else {
+		b.WriteString("This deletes the regular files below\n")
+	}
+	for _, path := range paths[:min(listed, len(paths))] {
+		fmt.Fprintf(&b, "  %s\n", report.Printable(path))
+	}
+	if more := len(paths) - listed; more > 0 {
+		fmt.Fprintf(&b, "  and %s more paths\n", humanize.Comma(int64(more)))
+	}
+	rule := s.describe()
+	if len(rule) == 0 {
+		b.WriteString("all of them.\n")
+	} else {
+		b.WriteString("that are\n")
+		for _, line := range rule {
+			fmt.Fprintf(&b, "  %s\n", line)
+		}
+	}
+	if s.EmptyDirs {
+		b.WriteString("and then the directories that are empty.\n")
+	}
+	if !s.MaxDelete.none() {
+		fmt.Fprintf(&b, "It ends at %s.\n", s.MaxDelete.describe())
+	}
+	return b.String()
+}
+
+var errNoRule = errors.New("no rule says which files are meant: give one, as --older-than 90d, or --all")

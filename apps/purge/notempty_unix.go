@@ -1,0 +1,13 @@
+//go:build unix
+
+package purge
+
+import (
+	"errors"
+	"syscall"
+)
+
+// isNotEmpty tells whether a directory was not removed for what is in it.
+func isNotEmpty(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST)
+}

@@ -1,0 +1,311 @@
+package purge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// What is done, as it stands in the records.
+const (
+	opRemove = walk.OpRemove
+	opMove   = walk.OpMove
+	opRmdir  = "rmdir"
+)
+
+// purger looks at files for one worker, and deletes them.
+type purger struct {
+	*hydra.Worker[Settings, Stats]
+	rule *rule
+	note func(any) error // Worker.Note
+	to   *quarantine // nil: files are deleted
+
+	at     place
+	stat   walk.Stat // a buffer
+	failed error     // of a note
+}
+
+// place is the directory that is looked at, and what was seen of it that nobody else
+// knows yet. It is kept while its path costs nothing: as long as d is the same one.
+type place struct {
+	d    *walk.Dir
+	note note
+}
+
+// File looks at one entry.
+func (p *purger) File(ctx context.Context, e *walk.Entry) error {
+	d := e.Dir()
+	if e.Type() != 0 {
+		return p.special(e)
+	}
+	st, err := e.Stat()
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			p.see(d).Kept = true
+		}
+		return err
+	}
+	if e.Type() != 0 {
+		return p.special(e) // it was replaced since it was listed
+	}
+	means, err := p.rule.names(e)
+	if err != nil {
+		return err
+	}
+	if !means {
+		p.Stats.scan(st)
+		p.see(d).Kept = true
+		return p.failed
+	}
+	p.see(d).Matched = true
+	op, to := opRemove, ""
+	if p.Settings.Quarantine.String() != "" {
+		op, to = opMove, p.Settings.place(p.Job, e.Path())
+	}
+	if p.Settings.Purge {
+		// Counted when it is done: who does it may not be who planned it.
+		return errors.Join(p.failed, p.Plan(ctx, e, op, to))
+	}
+	a := &hydra.Act{Op: op, Stat: *st, Result: hydra.ActDone}
+	acted(p.Stats, a)
+	_ = p.Record(wouldBe{op, stats.PathOf(e.Path()), st.Size, st.UID, st.Mtime.Time()}) // what is lost is told
+	return p.failed
+}
+
+// wouldBe is the record of what a dry run would do.
+type wouldBe struct {
+	Op string `json:"would"`
+	stats.Path
+	Size  int64  `json:"size"`
+	UID   uint32 `json:"uid"`
+	Mtime any    `json:"mtime"`
+}
+
+// special counts what is no regular file, and stays.
+func (p *purger) special(e *walk.Entry) error {
+	if e.Type()&fs.ModeSymlink != 0 {
+		p.Stats.Symlinks.Inc()
+	}
+	p.see(e.Dir()).Kept = true
+	if p.failed != nil {
+		return p.failed
+	}
+	return walk.SkipFile
+}
+
+// acted counts what came of an act: see [hydra.App].
+func acted(s *Stats, a *hydra.Act) {
+	if a.Op != opRmdir && a.Result != hydra.ActLimit {
+		s.scan(&a.Stat)
+		s.Matched.One(sizeOf(&a.Stat), a.Stat.Allocated())
+	}
+	s.settle(a.Op, a.Result, &a.Stat)
+}
+
+// Act implements [hydra.Actor].
+func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
+	err := h.Stat(&p.stat)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		a.Result = hydra.ActGone
+		return
+	case err != nil:
+		a.Result, a.Error = hydra.ActFailed, why(err)
+		return
+	case !same(&a.Stat, &p.stat) || !p.rule.stillNames(&p.stat):
+		a.Result = hydra.ActChanged
+		return
+	}
+	if a.Op == opMove {
+		err = p.to.take(h, a.To)
+	} else {
+		err = h.Remove()
+	}
+	switch {
+	case err == nil:
+		a.Result = hydra.ActDone
+	case a.Op == opRemove && errors.Is(err, fs.ErrNotExist):
+		a.Result = hydra.ActGone
+	default:
+		a.Result, a.Error = hydra.ActFailed, why(err)
+	}
+}
+
+// why is an error without what an act says itself.
+func why(err error) string {
+	var e *walk.Error
+	if errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()
+}
+
+// same tells whether a file is the one that was looked at, and was not changed since.
+// Its ctime changes when another one of its names is removed, as we may have done.
+func same(before, now *walk.Stat) bool {
+	if before.Known&walk.FieldIno != 0 && (now.Dev != before.Dev || now.Ino != before.Ino) {
+		return false
+	}
+	return now.Mode.Type() == before.Mode.Type() && now.Size == before.Size && now.Mtime == before.Mtime &&
+		(now.Ctime == before.Ctime || now.Nlink < before.Nlink)
+}
+
+// see returns what is seen of a directory; nil is that of a file that was given.
+func (p *purger) see(d *walk.Dir) *note {
+	if p.at.d != d {
+		p.pass()
+		p.at = place{d: d}
+	}
+	return &p.at.note
+}
+
+// pass notes what was seen of the directory that was looked at last.
+func (p *purger) pass() {
+	d, n := p.at.d, p.at.note
+	p.at = place{}
+	if d == nil || d.Depth() == 0 || !p.Settings.EmptyDirs {
+		return // roots stay whatever is in them
+	}
+	switch {
+	case n.Kept:
+		n = note{Kept: true}
+		// It may have been left by another worker, who has not seen that.
+	case !n.Matched && !n.Old && !n.Left:
+		return
+	}
+	n.Path, n.Root = d.AppendPath(nil), []byte(d.Root())
+	if err := p.note(&n); err != nil && p.failed == nil {
+		p.failed = err
+	}
+}
+
+// EnterDir implements [walk.DirHandler].
+func (p *purger) EnterDir(_ context.Context, d *walk.Dir) error {
+	if p.to == nil && !p.Settings.EmptyDirs {
+		return nil
+	}
+	if err := d.StatInto(&p.stat); err != nil {
+		return err
+	}
+	if p.to.is(&p.stat) {
+		return fs.SkipDir
+	}
+	if p.Settings.EmptyDirs && d.Depth() > 0 && p.Settings.meansEmptyDirs() && p.rule.dirs.Holds(&p.stat) {
+		// Now: to read it makes it young by atime.
+		p.see(d).Old = true
+	}
+	return p.failed
+}
+
+// LeaveDir implements [walk.DirHandler].
+func (p *purger) LeaveDir(_ context.Context, d *walk.Dir) error {
+	if !p.Settings.EmptyDirs || d.Depth() == 0 {
+		return nil
+	}
+	n := p.see(d)
+	if n.Kept {
+		// Who else saw something of it may note it; that it was left nobody says.
+		p.at = place{}
+		return p.failed
+	}
+	if d.Whole() && !d.Filtered() {
+		st := new(walk.Stat)
+		if err := d.StatInto(st); err != nil {
+			p.at = place{}
+			return err
+		}
+		n.Left, n.Dirs, n.Stat = true, d.Counts().Dirs, st
+	}
+	p.pass()
+	return p.failed
+}
+
+// Flush implements [walk.Flusher].
+func (p *purger) Flush(context.Context) error {
+	p.pass()
+	return p.failed
+}
+
+// Error implements [walk.ErrorHandler].
+func (p *purger) Error(_ context.Context, err *walk.Error) {
+	if err.Op != walk.OpStat {
+		return
+	}
+	if err.Dir {
+		p.Stats.StatErrorsDirs.Inc()
+	} else {
+		p.Stats.StatErrorsFiles.Inc()
+	}
+}
+
+// quarantine is where files are moved to.
+type quarantine struct {
+	path     string
+	base     *walk.Base
+	dev, ino uint64
+	made     string // the directory that was made last
+}
+
+// openQuarantine opens the directory, and makes it if that is said.
+func openQuarantine(path string, create bool) (*quarantine, error) {
+	parent, err := walk.OpenBase(filepath.Dir(path) + string(filepath.Separator))
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
+	if create {
+		if err := parent.MakeDirs(filepath.Base(path), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var st walk.Stat
+	switch err := parent.Stat(filepath.Base(path), &st); {
+	case errors.Is(err, fs.ErrNotExist) && !create:
+		return nil, nil // a dry run makes none
+	case err != nil:
+		return nil, err
+	case !st.Mode.IsDir():
+		return nil, fmt.Errorf("the quarantine %s is no directory", path)
+	}
+	base, err := walk.OpenBase(path)
+	if err != nil {
+		return nil, err
+	}
+	q := &quarantine{path: path, base: base, dev: st.Dev, ino: st.Ino}
+	// A handler is not told when it has come to its end.
+	runtime.AddCleanup(q, func(b *walk.Base) { _ = b.Close() }, base)
+	return q, nil
+}
+
+// is tells whether a directory is the quarantine.
+func (q *quarantine) is(st *walk.Stat) bool {
+	return q != nil && st.Dev == q.dev && st.Ino == q.ino && st.Ino != 0
+}
+
+// take moves a file to a path in the quarantine.
+func (q *quarantine) take(h *walk.Held, to string) error {
+	path := below(q.path, to)
+	if dir := path[:strings.LastIndexByte(path, '/')]; dir != q.made {
+		if err := q.base.MakeDirs(dir, 0o700); err != nil {
+			return err
+		}
+		q.made = dir
+	}
+	return h.Move(q.base, path)
+}
+
+// place is where in the quarantine a file goes: by job, and by its whole path.
+func (s *Settings) place(job, path string) string {
+	if v := filepath.VolumeName(path); v != "" {
+		path = strings.NewReplacer(":", "", `\`, "/").Replace(v) + path[len(v):]
+	}
+	return strings.TrimRight(s.Quarantine.String(), string(filepath.Separator)) + "/" + job + "/" + strings.TrimLeft(filepath.ToSlash(path), "/")
+}

@@ -1,0 +1,195 @@
+package hydra
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hydrawalk/hydra/walk"
+)
+
+// shelveApp moves files called *.old to a directory.
+func shelveApp(to string) *App[struct{}, sweepStats] {
+	app := sweepApp()
+	app.Name, app.Tail = "shelve", nil
+	app.NewHandler = func(_ context.Context, w *Worker[struct{}, sweepStats]) (walk.Handler, error) {
+		base, err := walk.OpenBase(to)
+		return &shelver{sweeper{w}, base, to}, err
+	}
+	return app
+}
+
+type shelver struct {
+	sweeper
+	base *walk.Base
+	to   string
+}
+
+func (s *shelver) File(ctx context.Context, e *walk.Entry) error {
+	if !strings.HasSuffix(e.Name(), ".old") {
+		return nil
+	}
+	if _, err := e.Stat(); err != nil {
+		return err
+	}
+	return s.w.Plan(ctx, e, walk.OpMove, filepath.Join(s.to, e.Path()))
+}
+
+func (s *shelver) Act(_ context.Context, h *walk.Held, a *Act) {
+	path := strings.TrimPrefix(a.To, s.to+"/")
+	err := s.base.MakeDirs(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = h.Move(s.base, path)
+	}
+	if a.Result = ActDone; err != nil {
+		a.Result, a.Error = ActFailed, err.Error()
+	}
+}
+
+func TestWhatWasMovedComesBack(t *testing.T) {
+	for _, name := range []string{"plain", "\xff\n-odd"} {
+		dir := t.TempDir()
+		root, shelf := filepath.Join(dir, name), filepath.Join(dir, "shelf")
+		for _, f := range []string{"a/1.old", "a/2", "b/c/3.old", "b/c/\xffé\n.old", "-x.old"} {
+			path := filepath.Join(root, f)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(f), 0o640); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(shelf, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := filesBelow(t, root)
+		r, err := Run(t.Context(), shelveApp(shelf), []string{root}, &Options{Acts: t.TempDir()})
+		if err != nil || r.Stats.Done != 4 || !r.IsComplete() {
+			t.Fatalf("%v %+v %v", err, r.Stats, r.Errors)
+		}
+		if now, _ := filesBelow(t, root); len(now) != 1 {
+			t.Fatalf("moved: %q", now)
+		}
+		records, err := os.ReadFile(r.Acts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Whoever wrote it down died before one outcome, and in the midst of a line.
+		lines := strings.SplitAfter(string(records), "\n")
+		last := -1
+		for i, l := range lines {
+			if strings.Contains(l, `"state":"done"`) {
+				last = i
+			}
+		}
+		torn := []byte(strings.Join(slices.Delete(slices.Clone(lines), last, last+1), "") + lines[last][:20])
+		// A directory is gone, and something new has one of the names.
+		if err := os.Remove(filepath.Join(root, "b", "c")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, "a", "1.old"), []byte("new"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		undo := func(dry bool) (*Undone, []string) {
+			t.Helper()
+			var failed []string
+			u, err := Undo(t.Context(), bytes.NewReader(torn), &UndoOptions{DryRun: dry, Failed: func(path string, err error) { failed = append(failed, path) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return u, failed
+		}
+		if u, _ := undo(true); u.Restored != 4 || u.Failed != 0 {
+			t.Errorf("%q: dry: %+v", name, *u)
+		}
+		u, failed := undo(false)
+		if u.Restored != 3 || u.Failed != 1 || len(failed) != 1 || failed[0] != filepath.Join(root, "a", "1.old") || u.App != "shelve" {
+			t.Errorf("%q: %+v %q", name, *u, failed)
+		}
+		if text, _ := os.ReadFile(filepath.Join(root, "a", "1.old")); string(text) != "new" {
+			t.Errorf("it was replaced: %q", text)
+		}
+		if err := os.Remove(filepath.Join(root, "a", "1.old")); err != nil {
+			t.Fatal(err)
+		}
+		if u, _ := undo(false); u.Restored != 1 || u.There != 3 || u.Failed != 0 {
+			t.Errorf("%q: the second time: %+v", name, *u)
+		}
+		if after, _ := filesBelow(t, root); !slices.Equal(before, after) {
+			t.Errorf("%q: before %q\nafter %q", name, before, after)
+		}
+	}
+}
+
+func TestRemovedDirectoriesAreMadeAgain(t *testing.T) {
+	root := t.TempDir()
+	for _, dir := range []string{"x/y.dir", "z.dir"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(root, "z.dir"), 0o751|os.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	app := sweepApp()
+	app.Tail = func(ctx context.Context, tail *Tail[struct{}, sweepStats]) error {
+		var acts []*Act
+		for _, path := range []string{"x/y.dir", "x", "z.dir"} {
+			var st walk.Stat
+			b, err := walk.OpenBase(root)
+			if err == nil {
+				err = b.Stat(path, &st)
+				b.Close()
+			}
+			if err != nil {
+				return err
+			}
+			acts = append(acts, &Act{Op: "rmdir", Root: root, Path: filepath.Join(root, path), Stat: st})
+		}
+		for _, a := range acts { // the deepest first
+			if err := tail.Do(ctx, []*Act{a}, func(_ context.Context, b *walk.Base, path string, a *Act) {
+				if a.Result = ActDone; b.RemoveDir(path) != nil {
+					a.Result = ActFailed
+				}
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	r, err := Run(t.Context(), app, []string{root}, &Options{Acts: t.TempDir()})
+	if err != nil || r.Stats.Removed != 3 {
+		t.Fatalf("%v %+v %v", err, r.Stats, r.Errors)
+	}
+	f, err := os.Open(r.Acts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	u, err := Undo(t.Context(), f, nil)
+	if err != nil || u.Dirs != 3 || u.Failed != 0 {
+		t.Fatalf("%v %+v", err, u)
+	}
+	for path, mode := range map[string]os.FileMode{"x": 0o700, "x/y.dir": 0o700, "z.dir": 0o751 | os.ModeSetgid} {
+		if fi, err := os.Stat(filepath.Join(root, path)); err != nil || fi.Mode() != mode|os.ModeDir {
+			t.Errorf("%s: %v %v", path, fi, err)
+		}
+	}
+}
+
+func TestRecordsThatAreNoneAreRefused(t *testing.T) {
+	for _, text := range []string{"", "{}", "no", `{"schema":"hydra.acts/2"}`, "\x00\x01"} {
+		if _, err := Undo(t.Context(), strings.NewReader(text), nil); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	head, _ := json.Marshal(actHead{Schema: ActSchema})
+	if _, err := Undo(t.Context(), strings.NewReader(string(head)+"\n{\"state\":\"done\"\n{}\n"), nil); err == nil {
+		t.Error("a line that is none was passed over")
+	}
+}
