@@ -83,12 +83,13 @@ func (t *task[C, S]) openBase(root string) (*walk.Base, error) {
 
 // Tail implements the client's Changer.
 func (t *task[C, S]) Tail(ctx context.Context) error {
-	t.mu.Lock()
-	settings := t.settings
-	t.mu.Unlock()
 	if t.app.Tail == nil {
 		return nil
 	}
+	t.mu.Lock()
+	settings := t.settings
+	t.tailed = true
+	t.mu.Unlock()
 	return t.app.Tail(ctx, &Tail[C, S]{
 		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.acts,
 		unpaused: t.acts.Unpaused,
@@ -171,7 +172,7 @@ type actID struct {
 // readOpen reads the acts of a session that no record counts: of each the last line.
 func readOpen(ctx context.Context, table bus.Table, of ledger.SessionID, sum *actSum) (map[actID]*actLine, error) {
 	open := map[actID]*actLine{}
-	err := client.ReadActs(ctx, table, of, func(lines []byte) error {
+	err := client.ReadActs(ctx, table, of, sum.Frames, func(lines []byte) error {
 		return eachLine(lines, func(l *actLine) error {
 			if l.Batch <= sum.Batches[l.Worker] || l.State == actNote || l.State == actRenew || l.Session != "" {
 				return nil
@@ -207,7 +208,7 @@ func readActs(ctx context.Context, table bus.Table, f func(of ledger.SessionID, 
 		if err != nil {
 			return err
 		}
-		err = client.ReadActs(ctx, table, r.Session, func(lines []byte) error {
+		err = client.ReadActs(ctx, table, r.Session, 0, func(lines []byte) error {
 			return eachLine(lines, func(l *actLine) error {
 				return f(r.Session, l, l.State != actNote || l.Batch <= sum.Batches[l.Worker])
 			})

@@ -171,6 +171,7 @@ type Worker[C, S any] struct {
 	commit  func(func(*S)) error
 	acts    *actBatch
 	emit    func([]byte) error
+	errors  *errorLog
 	p       *parts
 	records *recordFile // nil: nothing is recorded
 }
@@ -198,6 +199,15 @@ func (w *Worker[C, S]) SyncRecords() error {
 		return nil
 	}
 	return w.records.sync()
+}
+
+// Undecided notes an error about an entry that the handler looks at in Filter, which can
+// return none: whether it is meant could not be told. The walk goes on, and the result is
+// not complete. Only the worker's own handler may call it.
+func (w *Worker[C, S]) Undecided(path string, err error) {
+	if w.errors != nil {
+		w.errors.aside(&ErrorItem{Op: OpSelect, Path: path, Error: errorText(causeOf(err)), Count: 1})
+	}
 }
 
 // Commit adds what was counted so far to the result and resets Stats, which stays

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -35,6 +36,29 @@ type ErrorItem struct {
 // OpRecord is the operation of an [ErrorItem] that tells of records that could not
 // be written: Path is their file, and Count how many they are.
 const OpRecord = "record"
+
+// OpSelect is the operation of an [ErrorItem] of [Worker.Undecided].
+const OpSelect = "select"
+
+// opsAside are the operations whose errors the walk does not count.
+var opsAside = []string{OpRecord, OpSelect}
+
+// errorsAside counts them.
+func (l *errorLog) errorsAside() (n int64) {
+	for _, op := range opsAside {
+		n += l.counts[op]
+	}
+	return n
+}
+
+// causeOf is what an error about an entry says of its cause.
+func causeOf(err error) error {
+	var of *walk.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
 
 func (e *ErrorItem) compare(o *ErrorItem) int {
 	return cmp.Or(cmp.Compare(e.Path, o.Path), cmp.Compare(e.Op, o.Op), cmp.Compare(e.Error, o.Error))
@@ -110,9 +134,8 @@ func (l *errorLog) add(e *walk.Error) {
 	}
 }
 
-// recordsLost notes that records are lost. They are no errors of the walk: they do
-// not count for its limit.
-func (l *errorLog) recordsLost(item *ErrorItem) {
+// aside notes an error that is none of the walk: it does not count for its limit.
+func (l *errorLog) aside(item *ErrorItem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.counts[item.Op] += item.Count
@@ -179,7 +202,9 @@ func (l *errorLog) take(s *sumOf) {
 // clear forgets all errors.
 func (l *errorLog) clear() {
 	l.total, l.failedRoots, l.smallest = 0, 0, nil
-	delete(l.counts, OpRecord)
+	for _, op := range opsAside {
+		delete(l.counts, op)
+	}
 	for op := range l.counts {
 		l.counts[op] = 0
 	}

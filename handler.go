@@ -46,7 +46,7 @@ func (h *observed) Flush(ctx context.Context) error {
 	if h.records != nil {
 		// What it could not write does not keep what was counted from being so.
 		if lost := h.records.flush(); lost != nil {
-			h.errors.recordsLost(lost)
+			h.errors.aside(lost)
 		}
 	}
 	return err

@@ -153,7 +153,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 		w.acts = newActBatch(r.acts, id, func(a *Act) { r.app.Acted(w.Stats, a) })
 	}
 	w.commit = func(look func(*S)) error { return r.commit(w.Stats, look) }
-	w.emit = r.emitter()
+	w.emit, w.errors = r.emitter(), r.errors
 	var member *post.Member
 	if r.seat != nil {
 		if err := r.begin(ctx); err != nil {
@@ -308,7 +308,7 @@ func (r *run[C, S]) walk(ctx context.Context, roots []string, out *Outcome) erro
 	out.Errors = r.errors.smallest
 	out.ErrorCounts = r.errors.counts
 	out.Snapshots = r.snapshots.smallest
-	out.Walked.Errors += r.errors.counts[OpRecord]
+	out.Walked.Errors += r.errors.errorsAside()
 	out.State, out.Reason, err = judge(ctx, &t, err, r.errors)
 	if writeErr := r.errors.close(); writeErr != nil {
 		err = errors.Join(err, fmt.Errorf("the list of errors is not whole: %w", writeErr))

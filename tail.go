@@ -255,6 +255,7 @@ func (s *settler) settle(a *Act) bool {
 // actSum is what the parts of a session's sum say of its acts.
 type actSum struct {
 	Batches   map[int]uint64 // by worker: all up to this one are counted
+	Frames    uint64         // so many frames are about counted ones only
 	Processed int64          // files that a lost session had processed, and nobody will find again
 	Errors    int64          // of the tail
 	Limited   int64          // acts that were not done, for the limit was reached
@@ -267,6 +268,7 @@ func (s *actSum) add(o *actSum) {
 	for w, n := range o.Batches {
 		s.Batches[w] = max(s.Batches[w], n)
 	}
+	s.Frames = max(s.Frames, o.Frames)
 	s.Processed += o.Processed
 	s.Errors += o.Errors
 	s.Limited += o.Limited

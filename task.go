@@ -102,6 +102,7 @@ type task[C, S any] struct {
 	epochs  [2]*counted[S] // by parity; nil: nothing was counted
 	beside  *counted[S]    // by no worker, since the last Sum; nil: nothing
 	updates int            // of settings, which mu guards too
+	tailed  bool           // the tail has begun
 
 	sum   *counted[S] // of the session; only Sum touches it
 	codec *stats.Codec[S]
@@ -266,6 +267,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 		return nil
 	}
+	w.Worker.errors = w.errors
 	w.emits.e = t.emitted
 	w.emit = func(p []byte) error { return w.emits.emit(ctx, p) }
 	if !t.app.Emits {
@@ -345,6 +347,10 @@ func (t *task[C, S]) Cut(id int, epoch uint64) error {
 		c = t.empty()
 		c.epoch = epoch
 		t.epochs[epoch%2] = c
+		if t.acts != nil && !t.tailed {
+			// Whoever has begun a batch that is there ends it before its cut.
+			c.acts.Frames = t.acts.Frames()
+		}
 	}
 	if w.held != nil {
 		if err := move(c.stats, w.held); err != nil {
@@ -521,7 +527,7 @@ func (a *App[C, S]) collect(ctx context.Context, spec *wire.Spec, l *ledger.Job,
 	t.Stopped = l.Verdict.State == string(Stopped)
 	result.Errors, result.ErrorCounts = errs.smallest, errs.counts
 	result.Snapshots = snapshots.smallest
-	t.Errors += errs.counts[OpRecord]
+	t.Errors += errs.errorsAside()
 	result.Started, result.Finished = l.Started, l.Finished
 	if result.Started.IsZero() {
 		result.Started = spec.Submitted

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -90,22 +91,46 @@ func (c *call) outWriter() io.Writer {
 // printBeside prints for people what is not in the output, on standard error. An
 // application that has nothing to say there is silent when all is well.
 func (c *call) printBeside(doc hydra.Document) error {
-	o := doc.Common()
-	if c.quiet && o.IsComplete() {
-		return nil
+	if c.quiet {
+		return nil // the exit code says whether something is missing
 	}
 	var b bytes.Buffer
-	if c.info.Summarizes && !c.quiet {
+	if c.info.Summarizes {
 		if err := writeText(&b, doc, c.colored(false), c.remote, c.again(doc)); err != nil {
 			return err
 		}
 	} else {
-		writeRefused(&b, o, false)
-		writeShortcomings(&b, o, false)
-		b = *bytes.NewBuffer(bytes.TrimLeft(b.Bytes(), "\n"))
+		c.complain(&b, doc)
 	}
 	_, err := c.screen.Write(b.Bytes())
 	return err
+}
+
+// mostComplaints is how many errors are listed where nothing else is said.
+const mostComplaints = 20
+
+// complain says what is missing, a line for each.
+func (c *call) complain(b *bytes.Buffer, doc hydra.Document) {
+	o := doc.Common()
+	say := func(text string) { fmt.Fprintf(b, "%s: %s\n", c.title, text) }
+	for _, r := range o.Refused {
+		say("a client took no part: " + printable(r))
+	}
+	if o.IsComplete() {
+		return
+	}
+	left := o.Walked.Errors
+	for i := range o.Errors[:min(len(o.Errors), mostComplaints)] {
+		e := &o.Errors[i]
+		say(fmt.Sprintf("%s %s: %s", e.Op, printable(e.Path), printable(e.Error)))
+		left -= e.Count
+	}
+	if left > 0 {
+		say(fmt.Sprintf("%s: see --errors FILE or --json", count(left, "more error")))
+	}
+	if o.State != hydra.Complete && c.again(doc) != "" && (o.State == hydra.Cancelled || o.State == hydra.Interrupted) {
+		say("it goes on with `" + c.again(doc) + "`")
+	}
 }
 
 // open opens the file for what comes bit by bit: finish puts it in its place.

@@ -24,6 +24,9 @@ type rule struct {
 	emptyDirs bool
 	exclude   string // a name
 	maxDepth  int
+	name      string // of files, "": any
+	larger    int64  // than; -1: any size
+	owner     int    // -1: anybody
 }
 
 func randomRule(rng *rand.Rand) rule {
@@ -31,6 +34,17 @@ func randomRule(rng *rand.Rand) rule {
 		at:        time.Now().Add(-time.Hour).Truncate(time.Second).Add(123456789).UTC(),
 		older:     time.Duration(1+rng.IntN(100)) * 24 * time.Hour,
 		emptyDirs: rng.IntN(4) > 0,
+		larger:    -1,
+		owner:     -1,
+	}
+	if rng.IntN(4) == 0 {
+		r.name = hostile[rng.IntN(len(hostile))]
+	}
+	if rng.IntN(4) == 0 {
+		r.larger = int64(rng.IntN(10_000))
+	}
+	if rng.IntN(4) == 0 && os.Geteuid() == 0 {
+		r.owner = 12345
 	}
 	for _, name := range []string{"atime", "mtime"} { // others nobody can set
 		if rng.IntN(2) == 0 {
@@ -49,14 +63,24 @@ func randomRule(rng *rand.Rand) rule {
 	return r
 }
 
-// old decides as the documentation says.
-func (r *rule) old(path string) bool {
-	if r.older == 0 {
-		return true
-	}
-	var st syscall.Stat_t
+// names decides about a file as the documentation says.
+func (r *rule) names(path string) bool {
+	st := lstat(path)
+	return (r.name == "" || filepath.Base(path) == r.name) && (r.larger < 0 || st.Size > r.larger) && r.old(path)
+}
+
+func lstat(path string) (st syscall.Stat_t) {
 	if err := syscall.Lstat(path, &st); err != nil {
 		panic(err)
+	}
+	return st
+}
+
+// old decides about a file or directory by its own times and owner.
+func (r *rule) old(path string) bool {
+	st := lstat(path)
+	if r.owner >= 0 && int(st.Uid) != r.owner {
+		return false
 	}
 	for _, name := range r.times {
 		t := time.Unix(st.Mtim.Unix())
@@ -101,6 +125,9 @@ func grow(t testing.TB, rng *rand.Rand, root string, r rule) {
 			ts[i], err = unix.TimeToTimespec(one())
 			must(err)
 		}
+		if os.Geteuid() == 0 && rng.IntN(2) == 0 {
+			must(os.Lchown(path, 12345, 0))
+		}
 		must(unix.UtimesNanoAt(unix.AT_FDCWD, path, ts[:], unix.AT_SYMLINK_NOFOLLOW))
 	}
 	var files []string
@@ -135,6 +162,21 @@ func grow(t testing.TB, rng *rand.Rand, root string, r rule) {
 		}
 	}
 	fill(root, 0)
+	// Large ones, which several workers share, and of which no worker knows all.
+	for i := range max(0, rng.IntN(5)-3) {
+		dir := filepath.Join(root, fmt.Sprint("large", i))
+		must(os.Mkdir(dir, 0o755))
+		long := time.Unix(1000, 0)
+		for j := range 2500 {
+			path := filepath.Join(dir, fmt.Sprintf("%d-%s", j, strings.Repeat("x", 40)))
+			must(os.WriteFile(path, nil, 0o644))
+			must(os.Chtimes(path, long, long))
+		}
+		if rng.IntN(2) == 0 {
+			must(os.WriteFile(filepath.Join(dir, "kept"), nil, 0o644))
+		}
+		dirs = append(dirs, dir)
+	}
 	for _, f := range files {
 		stamp(f)
 	}
@@ -184,7 +226,7 @@ func (w *truth) dir(t testing.TB, root, rel string, depth int) (goes bool) {
 				t.Fatal(err)
 			}
 			w.scanned += info.Size()
-			if w.old(root + path) {
+			if w.names(root + path) {
 				w.files = append(w.files, path)
 				w.size += info.Size()
 				went = true

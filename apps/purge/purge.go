@@ -183,7 +183,7 @@ func newPurger(w *hydra.Worker[Settings, Stats]) (*purger, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &purger{Worker: w, rule: rule}
+	p := &purger{Worker: w, rule: rule, note: w.Note}
 	if dir := w.Settings.Quarantine.String(); dir != "" {
 		if p.to, err = openQuarantine(dir, w.Settings.Purge); err != nil {
 			return nil, fmt.Errorf("the quarantine: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/apps/purge"
 	"github.com/hydrawalk/hydra/internal/selection"
+	"github.com/spf13/pflag"
 )
 
 // seedOf is a seed that HYDRA_SEED sets, and the log shows.
@@ -33,6 +34,15 @@ func (r *rule) app() *hydra.App[purge.Settings, purge.Stats] {
 	app := purge.App()
 	s := &app.Settings
 	s.AsOf, s.OlderThan, s.Times, s.EmptyDirs = selection.AsOf{Time: r.at}, selection.Age(r.older), slices.Clone(r.times), r.emptyDirs
+	if r.name != "" {
+		s.Names = selection.Globs{selection.Glob(r.name)}
+	}
+	if r.larger >= 0 {
+		s.Sizes = selection.Sizes{{Sign: '+', Bytes: hydra.Size(r.larger)}}
+	}
+	if r.owner >= 0 {
+		s.Owners = selection.Owners{{Name: fmt.Sprint(r.owner)}}
+	}
 	return app
 }
 
@@ -80,7 +90,11 @@ func (w *truth) check(t testing.TB, r *hydra.Result[purge.Stats]) {
 // rules.
 func TestWhatTheRuleNamesGoesAndNothingElse(t *testing.T) {
 	seed := seedOf(t)
-	for i := range uint64(12) {
+	rounds := uint64(8)
+	if os.Getenv("HYDRA_TEST_ALL") != "" {
+		rounds = 100
+	}
+	for i := range rounds {
 		seed := seed + i
 		t.Run(fmt.Sprintf("HYDRA_SEED=%d", seed), func(t *testing.T) {
 			rule := randomRule(rand.New(rand.NewPCG(seed, 1)))
@@ -150,3 +164,5 @@ func TestOfWhatIsInTheFutureNothingIsOld(t *testing.T) {
 		}
 	}
 }
+
+func newFlags() *pflag.FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }

@@ -25,6 +25,7 @@ const (
 type purger struct {
 	*hydra.Worker[Settings, Stats]
 	rule *rule
+	note func(any) error // Worker.Note
 	to   *quarantine // nil: files are deleted
 
 	at     place
@@ -181,7 +182,7 @@ func (p *purger) pass() {
 		return
 	}
 	n.Path, n.Root = d.AppendPath(nil), []byte(d.Root())
-	if err := p.Note(&n); err != nil && p.failed == nil {
+	if err := p.note(&n); err != nil && p.failed == nil {
 		p.failed = err
 	}
 }

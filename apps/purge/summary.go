@@ -41,7 +41,7 @@ func finish(ctx context.Context, r *hydra.Result[Stats]) error {
 	return nil
 }
 
-// owners is how many owners are shown.
+// ownersShown is how many owners are shown.
 const ownersShown = 10
 
 // summarize writes the statistics for people, at most 80 columns wide.
@@ -96,6 +96,11 @@ func summarize(w io.Writer, r *hydra.Result[Stats]) error {
 	writeOwners(&b, s)
 	if !settings.Purge {
 		b.WriteString("\nNothing was changed: --purge does it.\n")
+	} else if r.Acts != "" {
+		fmt.Fprintf(&b, "\nWritten down in\n  %s\n", report.Printable(r.Acts))
+		if moves {
+			b.WriteString("from which `hydra undo` takes it back.\n")
+		}
 	}
 	_, err := w.Write(b.Bytes())
 	return err

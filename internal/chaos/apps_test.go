@@ -21,8 +21,11 @@ import (
 
 // application is what this process counts with.
 func application() hydra.Application {
-	if os.Getenv("HYDRA_CHAOS_APP") == "audit" {
+	switch os.Getenv("HYDRA_CHAOS_APP") {
+	case "audit":
 		return slowAudit()
+	case "purge":
+		return slowPurge()
 	}
 	return app()
 }

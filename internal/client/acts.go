@@ -98,6 +98,12 @@ func newActs(s *session) *Acts {
 	return &Acts{s: s, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
+// Frames is how many were written so far.
+func (a *Acts) Frames() uint64 {
+	n, _ := a.state()
+	return n
+}
+
 // Table is that of the job.
 func (a *Acts) Table() bus.Table { return a.s.table }
 
@@ -409,9 +415,9 @@ func pack(lines []byte) ([]byte, error) {
 // mostLines is how much a frame may hold that somebody else wrote.
 const mostLines = 64 << 20
 
-// ReadActs reads what a session wrote down, frame by frame.
-func ReadActs(ctx context.Context, table bus.Table, of ledger.SessionID, f func(lines []byte) error) error {
-	for n := uint64(1); ; n++ {
+// ReadActs reads what a session wrote down after so many frames.
+func ReadActs(ctx context.Context, table bus.Table, of ledger.SessionID, after uint64, f func(lines []byte) error) error {
+	for n := after + 1; ; n++ {
 		v, err := table.Get(ctx, wire.KeyActs(of, n))
 		if errors.Is(err, bus.ErrNoKey) {
 			return nil

@@ -88,6 +88,7 @@ var sections = []section{
 	{"slow", (*bench).slow},
 	{"cluster", (*bench).cluster},
 	{"workers", (*bench).workers},
+	{"find", (*bench).finds},
 }
 
 func names() []string {

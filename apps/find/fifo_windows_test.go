@@ -1,0 +1,5 @@
+package find
+
+import "errors"
+
+func fifo(string) error { return errors.ErrUnsupported }
