@@ -103,7 +103,10 @@ func (p *purger) special(e *walk.Entry) error {
 
 // acted counts what came of an act: see [hydra.App].
 func acted(s *Stats, a *hydra.Act) {
-	if a.Op != opRmdir && a.Result != hydra.ActLimit {
+	if a.Result == hydra.ActLimit {
+		return // it is still there, as if the walk had not come to it
+	}
+	if a.Op != opRmdir {
 		s.scan(&a.Stat)
 		s.Matched.One(sizeOf(&a.Stat), a.Stat.Allocated())
 	}
