@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -138,7 +137,7 @@ func TestTheOutputOfAClusterIsThatOfOneProcess(t *testing.T) {
 	}
 }
 
-func TestTheOutputOfAJobThatWasInterruptedIsWholeWhenItIsResumed(t *testing.T) {
+func TestTheOutputOfAJobThatBrokeDownIsWholeWhenItIsResumed(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	root := t.TempDir()
 	var want []string
@@ -150,30 +149,28 @@ func TestTheOutputOfAJobThatWasInterruptedIsWholeWhenItIsResumed(t *testing.T) {
 		want = append(want, path)
 	}
 	slices.Sort(want)
-	ctx, cancel := context.WithCancel(t.Context())
 	app := talker(10)
-	inner, n, mu := app.NewHandler, 0, sync.Mutex{}
+	inner, n := app.NewHandler, 0 // of the only worker of the first run
 	app.NewHandler = func(hctx context.Context, w *Worker[struct{}, counts]) (walk.Handler, error) {
 		h, err := inner(hctx, w)
 		return handler(func(hctx context.Context, e *walk.Entry) error {
-			mu.Lock()
 			if n++; n == 100 {
-				cancel()
+				return walk.Fatal(errors.New("broken"))
 			}
-			mu.Unlock()
 			return h.File(hctx, e)
 		}), err
 	}
 	first := &wholeWrites{t: t}
-	doc, err := runJob(ctx, app, []string{root}, &JobOptions{ID: "j", Options: Options{Output: first, Workers: 1}})
-	if doc == nil || doc.Common().State != Interrupted {
-		t.Fatalf("it was not interrupted: %v", err)
+	doc, err := runJob(t.Context(), app, []string{root}, &JobOptions{ID: "j", Options: Options{Output: first, Workers: 1}})
+	if doc == nil || doc.Common().State != Failed {
+		t.Fatalf("it did not break down: %v", err)
 	}
-	if got := doc.(*Result[counts]).Stats.Files; int(got) != len(first.paths(10)) || got == 0 {
+	// What it did since its last record is done again.
+	if got := doc.(*Result[counts]).Stats.Files; int(got) != len(first.paths(10)) || got >= 100 {
 		t.Errorf("%d paths put out, and %d counted", len(first.paths(10)), got)
 	}
 	out := &wholeWrites{t: t}
-	if _, err := resumeJob(t.Context(), app, "j", &JobOptions{Options: Options{Output: out}}); err != nil {
+	if _, err := resumeJob(t.Context(), app, "j", &JobOptions{Options: Options{Output: out, Workers: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.paths(10); !slices.Equal(got, want) {
