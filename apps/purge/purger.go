@@ -26,7 +26,7 @@ type purger struct {
 	*hydra.Worker[Settings, Stats]
 	rule *rule
 	note func(any) error // Worker.Note
-	to   *quarantine // nil: files are deleted
+	to   *quarantine     // nil: files are deleted
 
 	at     place
 	stat   walk.Stat // a buffer
