@@ -82,15 +82,23 @@ func (t *task[C, S]) openBase(root string) (*walk.Base, error) {
 }
 
 // Tail implements the client's Changer.
-func (t *task[C, S]) Tail(ctx context.Context) error {
+func (t *task[C, S]) Tail(ctx context.Context) (func(), error) {
+	var counts []func(*S)
+	count := func() {
+		t.aside(func(c *counted[S]) {
+			for _, f := range counts {
+				f(c.stats)
+			}
+		})
+	}
 	if t.app.Tail == nil {
-		return nil
+		return count, nil
 	}
 	t.mu.Lock()
 	settings := t.settings
 	t.tailed = true
 	t.mu.Unlock()
-	return t.app.Tail(ctx, &Tail[C, S]{
+	return count, t.app.Tail(ctx, &Tail[C, S]{
 		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.acts,
 		unpaused: t.acts.Unpaused,
 		lines: func(ctx context.Context, f func(*actLine) error) error {
@@ -105,10 +113,11 @@ func (t *task[C, S]) Tail(ctx context.Context) error {
 			})
 		},
 		count: func(f func(*S), acts []*Act, batch uint64) {
+			if f != nil {
+				counts = append(counts, f)
+				return
+			}
 			t.aside(func(c *counted[S]) {
-				if f != nil {
-					f(c.stats)
-				}
 				for _, a := range acts {
 					t.app.Acted(c.stats, a)
 					if a.Result == ActLimit {

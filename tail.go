@@ -49,7 +49,7 @@ func (t *Tail[C, S]) Lines(ctx context.Context, f func(note json.RawMessage, a *
 	})
 }
 
-// Count changes the statistics of the job.
+// Count changes the statistics of the job when the tail has ended: once, whoever dies.
 func (t *Tail[C, S]) Count(f func(*S)) { t.count(f, nil, 0) }
 
 // tailSide is how many acts of the tail are done side by side.

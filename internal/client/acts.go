@@ -27,8 +27,9 @@ type Changer interface {
 	// found may be counted: it belongs to the next Sum then.
 	Settle(ctx context.Context, of ledger.SessionID) (count func(), err error)
 	// Tail does what comes after all else, until the context ends: then it returns an
-	// error, and all of it is done again, but for what was counted.
-	Tail(context.Context) error
+	// error, and all of it is done again, but for acts that were counted. count is
+	// called when the rest may be counted, which is only once.
+	Tail(context.Context) (count func(), err error)
 }
 
 // Errors of acts.

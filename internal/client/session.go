@@ -50,7 +50,7 @@ type session struct {
 	acts   *Acts // nil: nothing is changed
 	barred chan error
 	found  chan found
-	tails  chan error
+	tails  chan tailed
 
 	owned owned // by loop
 
@@ -107,6 +107,7 @@ type owned struct {
 	finding   bool   // what became of the acts of a lost session
 	found     *found // what did, until it can be counted
 	tail      *tail  // nil: it is not here
+	tailed    func() // counts what it counted, when it has ended; nil: it has not
 	broken    error  // why all that was not committed is given up
 	harm      uint64 // what is known of directories that do harm: see ledger.State.Harm
 	harmTold  uint64
@@ -152,7 +153,7 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 		harms:  make(chan learned, 1),
 		barred: make(chan error, 1),
 		found:  make(chan found, 1),
-		tails:  make(chan error, 1),
+		tails:  make(chan tailed, 1),
 		owned:  owned{ledger: ledger.NewSession(id, c.id, c.o.Host), control: k.control, settings: k.control.SettingsRev},
 	}
 	s.prio.Store(int32(spec.Priority))
@@ -372,8 +373,8 @@ func (s *session) loop(ctx context.Context) error {
 			} else {
 				s.owned.found = &f
 			}
-		case err := <-s.tails:
-			s.tailEnded(ctx, err)
+		case t := <-s.tails:
+			s.tailEnded(t)
 		case d := <-s.cuts:
 			if err := s.cutMade(ctx, d); err != nil {
 				return err
@@ -536,6 +537,10 @@ func (s *session) act(ctx context.Context) {
 	}
 	if w.found != nil {
 		s.countFound(ctx)
+		return
+	}
+	if w.tailed != nil {
+		s.countTail(ctx)
 		return
 	}
 	every := min(max(minCommit, 100*w.cost), maxCommit)

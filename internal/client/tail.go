@@ -64,25 +64,38 @@ func (s *session) beginTail(ctx context.Context) {
 	w.tail = t
 	// It may hang in a system call: it is not waited for when the session is lost.
 	go func() {
-		s.tails <- ch.Tail(ctx)
+		count, err := ch.Tail(ctx)
+		s.tails <- tailed{count, err}
 		close(t.done)
 	}()
 }
 
+// tailed is how a tail ended.
+type tailed struct {
+	count func()
+	err   error
+}
+
 // tailEnded goes on after the tail.
-func (s *session) tailEnded(ctx context.Context, err error) {
+func (s *session) tailEnded(t tailed) {
 	w := &s.owned
-	if w.tail != nil {
-		w.tail.cancel()
-		w.tail = nil
-	}
-	w.changed = true
 	switch {
-	case err == nil:
-		w.ledger.SetTail(false)
+	case t.err == nil:
+		w.tailed = t.count
 	case !w.ending && !w.stopping:
-		w.broken = err
+		w.broken = t.err
 	}
+}
+
+// countTail counts what the tail counted. No cut is under way, so that it is in the one
+// that says that the tail is done.
+func (s *session) countTail(ctx context.Context) {
+	w := &s.owned
+	w.tailed()
+	w.tail.cancel()
+	w.tail, w.tailed = nil, nil
+	w.ledger.SetTail(false)
+	s.cut(ctx, s.walk.Load().Pending > 0)
 }
 
 // hold keeps all from being changed any more.
