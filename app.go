@@ -41,7 +41,8 @@ type App[C, S any] struct {
 	// Command takes what a user typed behind --, if the application runs commands: nil
 	// if it takes none. It is called before Prepare; its error is a usage error.
 	Command func(*C, []string) error
-	// Prepare checks the settings and completes them. Its error is a usage error.
+	// Prepare checks the settings and completes them. Its error is a usage error. It is
+	// called again for settings that it has completed, and leaves these as they are.
 	Prepare func(*C) error
 	// Change tells whether settings may be changed so while a job runs (see
 	// [Server.Set], and [SettingsHandler] for handlers that keep some of them), after
@@ -332,40 +333,43 @@ func (r *runner[C, S]) Command(argv []string) error {
 	return r.app.Command(&r.app.Settings, argv)
 }
 
+// prepare completes the settings and keeps them: what was asked about, counted and
+// walked goes by the same, as a time that is now.
+func (r *runner[C, S]) prepare() error {
+	if r.app.Prepare == nil {
+		return nil
+	}
+	return r.app.Prepare(&r.app.Settings)
+}
+
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
 
 func (r *runner[C, S]) Confirm(paths []string) (string, error) {
 	if r.app.Confirm == nil {
 		return "", nil
 	}
-	settings := r.app.Settings
-	if r.app.Prepare != nil {
-		if err := r.app.Prepare(&settings); err != nil {
-			return "", err
-		}
+	if err := r.prepare(); err != nil {
+		return "", err
 	}
 	paths, err := absolute(paths)
 	if err != nil {
 		return "", err
 	}
-	return r.app.Confirm(settings, paths)
+	return r.app.Confirm(r.app.Settings, paths)
 }
 
 func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {
 	if r.app.MaxActs == nil {
 		return 0, nil, nil
 	}
-	settings := r.app.Settings
-	if r.app.Prepare != nil {
-		if err := r.app.Prepare(&settings); err != nil {
-			return 0, nil, &UsageError{err}
-		}
+	if err := r.prepare(); err != nil {
+		return 0, nil, &UsageError{err}
 	}
 	result, ok := counted.(*Result[S])
 	if counted != nil && !ok {
 		return 0, nil, fmt.Errorf("a result of another application than %s", r.app.Name)
 	}
-	n, count, err := r.app.MaxActs(settings, result)
+	n, count, err := r.app.MaxActs(r.app.Settings, result)
 	switch {
 	case err != nil && result == nil:
 		return 0, nil, &UsageError{err}
@@ -388,13 +392,10 @@ func (r *runner[C, S]) CheckReports(names []string) error {
 	if r.app.CheckReports == nil {
 		return nil
 	}
-	settings := r.app.Settings
-	if r.app.Prepare != nil {
-		if err := r.app.Prepare(&settings); err != nil {
-			return err
-		}
+	if err := r.prepare(); err != nil {
+		return err
 	}
-	return r.app.CheckReports(names, settings)
+	return r.app.CheckReports(names, r.app.Settings)
 }
 
 // report is the kind of report that a file's name asks for.
