@@ -41,7 +41,11 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 			return nil, &UsageError{err}
 		}
 	}
-	rs, err := compileRules(o.Rules)
+	rules := o.Rules
+	if app.Changes && o.FS == nil {
+		rules = append(slices.Clip(rules), ownFiles(o.Acts)...)
+	}
+	rs, err := compileRules(rules)
 	if err != nil {
 		return nil, err
 	}

@@ -146,6 +146,9 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 	if err != nil {
 		return nil, err
 	}
+	if app.Changes {
+		list = append(list, ownFiles()...)
+	}
 	if t.rules, err = compileRules(list); err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 	if o == nil {
 		o = &UndoOptions{}
 	}
+	if _, err := records.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	head, err := readHead(records)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,7 +99,9 @@ func TestWhatWasMovedComesBack(t *testing.T) {
 		undo := func(dry bool) (*Undone, []string) {
 			t.Helper()
 			var failed []string
-			u, err := Undo(t.Context(), bytes.NewReader(torn), &UndoOptions{DryRun: dry, Failed: func(path string, err error) { failed = append(failed, path) }})
+			r := bytes.NewReader(torn)
+			r.Seek(0, io.SeekEnd) // as after it was written
+			u, err := Undo(t.Context(), r, &UndoOptions{DryRun: dry, Failed: func(path string, err error) { failed = append(failed, path) }})
 			if err != nil {
 				t.Fatal(err)
 			}

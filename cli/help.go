@@ -53,7 +53,7 @@ func appUsage(cmd *cobra.Command) error {
 		}
 		writeFlags(w, g.title, flags)
 	}
-	_, err := fmt.Fprintf(w, "\nExit codes: 0 all was done, 1 failed, 2 called wrongly, 3 some entries could not\nbe read, 5 the server can not be reached, 6 it refuses the credential, 7 ended\nbefore its end, 130 or 143 by a signal.\n")
+	_, err := fmt.Fprintf(w, "\nExit codes: 0 all was done, 1 failed, 2 called wrongly, 3 some entries could not\nbe read or acted on, 4 problems were found, 5 the server can not be reached, 6 it refuses the credential, 7 ended\nbefore its end, 130 or 143 by a signal.\n")
 	return err
 }
 

@@ -75,8 +75,8 @@ until then is its result, which ` + "`" + p.name + ` job watch` + "`" + ` prints
 			isDone: func(j *hydra.JobStatus) bool { return j.State == hydra.Cancelled }, do: (*hydra.Server).Cancel}),
 		p.jobAct(act{name: "remove", done: "removed", short: "Forget jobs that have ended, and their results",
 			long: `Forget jobs that have ended, and their results. Until then a job is kept, however
-old it is.`,
-			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true, local: (*call).removeLocal}),
+old it is. What it changed is kept in a file, for ` + "`" + p.name + ` undo` + "`" + `.`,
+			of: func(j *hydra.JobStatus) bool { return j.Phase == "ended" }, do: (*hydra.Server).Remove, all: true, before: (*call).keepActs, local: (*call).removeLocal}),
 		p.jobWorkers(), p.jobSet(), p.jobClients(), p.jobActs(),
 	} {
 		job.AddCommand(sub)
@@ -271,7 +271,8 @@ type act struct {
 	of                      func(*hydra.JobStatus) bool // jobs that it is for
 	isDone                  func(*hydra.JobStatus) bool // jobs with which it is done already; may be nil
 	do                      func(*hydra.Server, context.Context, string) error
-	all                     bool // it has a flag that means all these jobs
+	all                     bool                                                                  // it has a flag that means all these jobs
+	before                  func(c *call, ctx context.Context, s *hydra.Server, job string) error // may be nil
 
 	// local is what it does with jobs of this machine; nil: the same.
 	local func(*call, context.Context, []string) error
@@ -330,6 +331,9 @@ func (p *program) jobAct(a act) *cobra.Command {
 			if err == nil && a.isDone != nil && a.isDone(&j) {
 				c.say("job " + j.Job + " is " + stateOf(&j) + " already")
 				continue
+			}
+			if err == nil && a.before != nil {
+				err = a.before(c, ctx, s, j.Job)
 			}
 			if err == nil {
 				err = a.do(s, ctx, j.Job)

@@ -218,6 +218,15 @@ func (c *call) removeLocal(ctx context.Context, names []string) error {
 		}
 	}
 	return c.each(names, "removed", func(name string) error {
+		var lost error
+		// One that can not be opened can be removed none the less.
+		_ = c.withLocal(ctx, name, func(s *hydra.Server, _ *hydra.JobStatus) error {
+			lost = c.keepActs(ctx, s, name)
+			return nil
+		})
+		if lost != nil {
+			return lost
+		}
 		err := hydra.RemoveLocal(ctx, name)
 		var other *hydra.RunningError
 		if errors.As(err, &other) {

@@ -45,6 +45,18 @@ func (c *call) actsOf(ctx context.Context, s *hydra.Server, part string) (string
 	return job.Job, err
 }
 
+// keepActs keeps what a job changed, before it is removed.
+func (c *call) keepActs(ctx context.Context, s *hydra.Server, job string) error {
+	path, err := s.KeepActs(ctx, job)
+	if err != nil {
+		return fmt.Errorf("what job %s changed can not be kept, so it is not removed: %w", job, err)
+	}
+	if path != "" {
+		c.say("what job " + job + " changed is kept in " + path)
+	}
+	return nil
+}
+
 // undoCommand takes back what an application did.
 func (p *program) undoCommand() *cobra.Command {
 	var dryRun, asJSON bool
