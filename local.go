@@ -494,6 +494,9 @@ const resultTime = time.Minute
 // noLocalJob is the error of a name that no local job has.
 func noLocalJob(name string) error {
 	names, err := LocalJobNames()
+	if slices.Contains(names, name) {
+		return &UsageError{fmt.Errorf("%w %s that had begun before its process was ended: begin it again, with --job %s", ErrNoJob, name, name)}
+	}
 	what := "there are " + strings.Join(names, ", ")
 	switch {
 	case err != nil:

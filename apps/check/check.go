@@ -66,6 +66,24 @@ func change(before, after Settings) error {
 	return nil
 }
 
+// offer tells a shell what values flags have.
+func offer(f *pflag.FlagSet) {
+	var systems, checks []string
+	for _, p := range presets {
+		systems = append(systems, p.name)
+	}
+	for _, k := range kinds {
+		checks = append(checks, k.key)
+	}
+	for name, values := range map[string][]string{
+		"for": systems, "check": append(checks, "all"), "skip": checks, "findings": {"table", "jsonl", "csv", "xlsx"},
+	} {
+		if err := f.SetAnnotation(name, hydra.FlagValues, values); err != nil {
+			panic(err) // it is there
+		}
+	}
+}
+
 // App returns the application.
 func App() *hydra.App[Settings, Stats] {
 	return &hydra.App[Settings, Stats]{
@@ -99,6 +117,7 @@ func App() *hydra.App[Settings, Stats] {
 			f.Var(&s.MaxSize, "max-size", "largest file; 0 is what --for says, or 4T")
 			f.Var(&s.MaxInflation, "max-inflation", "how much more than it occupies a sparse file may take where there are no holes; 0 is 1G")
 			f.Var(&s.format, "findings", "write findings as table, jsonl, csv or xlsx")
+			offer(f)
 		},
 		Prepare: (*Settings).prepare,
 		Change:  change,

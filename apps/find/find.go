@@ -143,7 +143,7 @@ func flags(f *pflag.FlagSet, s *Settings) {
 	s.Selection.Flags(f)
 	f.StringVar(&s.Filter, "filter", "", "only that for which `EXPR` holds, as 'size > 1*GiB and age > 90': of name, path, ext, type, depth, size, allocated, uid, gid, owner, group, mode, nlink, atime, mtime, ctime, age (in days)")
 	for _, format := range []struct{ name, usage string }{
-		{asLong, "print mode, links, owner, group, size, time of change and path, as ls -l does"},
+		{asLong, "print mode, links, owner, group, size, time of modification and path, as ls -l does"},
 		{asJSONL, "print a line of JSON with all attributes for each"},
 		{asCSV, "print comma separated values with all attributes, below a line that names them"},
 	} {
