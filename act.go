@@ -51,9 +51,10 @@ type Actor interface {
 // Bounds of what a worker plans before it is done. Each directory is kept open, and
 // who is frozen or dies leaves so many in doubt.
 const (
-	mostActs    = 1000
-	mostActDirs = 64
-	actsFor     = time.Second
+	mostActs     = 1000
+	mostActDirs  = 64
+	mostActBytes = 256 << 10 // of paths
+	actsFor      = time.Second
 )
 
 // Plan plans an act: op is its name, to is where the entry is moved to, "" if it is

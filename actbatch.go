@@ -33,6 +33,7 @@ type actBatch struct {
 
 	planned []*plannedAct
 	dirs    map[*walk.Dir]bool
+	bytes   int // of their paths
 	since   time.Time
 	notes   [][]byte
 	number  uint64 // of the last batch
@@ -84,7 +85,8 @@ func (b *actBatch) plan(ctx context.Context, e *walk.Entry, op, to string) error
 	if d := held.Dir(); d != nil {
 		b.dirs[d] = true
 	}
-	if len(b.planned) >= mostActs || len(b.dirs) >= mostActDirs || time.Since(b.since) >= actsFor {
+	b.bytes += len(b.planned[len(b.planned)-1].act.Path) + len(to)
+	if len(b.planned) >= mostActs || b.bytes >= mostActBytes || len(b.dirs) >= min(mostActDirs, e.MostHeld()) || time.Since(b.since) >= actsFor {
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
@@ -100,6 +102,14 @@ func (b *actBatch) note(data []byte) {
 	if len(b.notes) >= mostActs {
 		b.addNotes()
 	}
+}
+
+// release gives up what is planned: its worker has ended without a flush.
+func (b *actBatch) release() {
+	for _, p := range b.planned {
+		p.held.Release()
+	}
+	b.planned = nil
 }
 
 // addNotes hands in the notes, as a batch of their own.
@@ -123,7 +133,7 @@ func (b *actBatch) flush(ctx context.Context) error {
 		for _, p := range b.planned {
 			p.held.Release()
 		}
-		b.planned = b.planned[:0]
+		b.planned, b.bytes = b.planned[:0], 0
 		clear(b.dirs)
 	}()
 	for at := 0; at < len(b.planned); {

@@ -198,7 +198,7 @@ func (a *actFile) close() (string, error) {
 func newActHead(job, app, host string, roots []string, settings []byte) actHead {
 	h := actHead{Schema: ActSchema, Job: job, App: app, Host: host, Started: time.Now().UTC(), Settings: settings}
 	for _, r := range roots {
-		h.Paths = append(h.Paths, stats.PathOf(withoutSlash(r)))
+		h.Paths = append(h.Paths, stats.PathOf(r))
 	}
 	return h
 }

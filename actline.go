@@ -74,16 +74,23 @@ func appendAct(b []byte, a *Act, state ActResult, worker int, batch uint64, inde
 	if state == actIntent || session != "" {
 		e.actDetails = &actDetails{
 			Root: stats.PathOf(a.Root), Device: st.Dev, Links: st.Nlink, UID: st.UID, GID: st.GID,
-			Allocated: st.Allocated(), Mtime: st.Mtime.Time(), Ctime: st.Ctime.Time(),
+			Allocated: st.Allocated(), Mtime: written(st.Mtime), Ctime: written(st.Ctime),
 		}
 	}
 	return appendLine(b, actLine{At: time.Now().UTC(), State: state, Op: a.Op, Worker: worker, Batch: batch, Index: index, actEntry: e, Error: a.Error, Session: session})
 }
 
+// written is a time as JSON can have it: of years beyond, which anybody can give a file,
+// the nearest.
+func written(t walk.Time) time.Time {
+	const first, last = -62135596800, 253402300799 // of the years 1 and 9999
+	return time.Unix(min(max(t.Sec, first), last), int64(min(t.Nsec, 999_999_999))).UTC()
+}
+
 func appendLine(b []byte, l actLine) []byte {
 	text, err := json.Marshal(l)
 	if err != nil {
-		panic(fmt.Sprintf("hydra: %v", err)) // its types are ours; times are those of files, whose years JSON may not take
+		panic(fmt.Sprintf("hydra: %v", err)) // its types are ours
 	}
 	return append(append(b, printed(text)...), '\n')
 }

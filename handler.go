@@ -35,6 +35,16 @@ func (h *observed) Snapshot(ctx context.Context, d *walk.Dir) {
 	}
 }
 
+// End implements walk.Ender.
+func (h *observed) End() {
+	if h.acts != nil {
+		h.acts.release()
+	}
+	if e, ok := h.Handler.(walk.Ender); ok {
+		e.End()
+	}
+}
+
 func (h *observed) Flush(ctx context.Context) error {
 	var err error
 	if f, ok := h.Handler.(walk.Flusher); ok {

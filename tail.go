@@ -92,6 +92,8 @@ func (t *Tail[C, S]) Do(ctx context.Context, acts []*Act, do func(ctx context.Co
 }
 
 func (t *Tail[C, S]) batch(ctx context.Context, acts []*Act, do func(context.Context, *walk.Base, string, *Act)) error {
+	// Once it is begun it is ended, and counted, unless nothing more may be done at all.
+	ctx = context.WithoutCancel(ctx)
 	t.number++
 	var lines []byte
 	for i, a := range acts {
@@ -152,7 +154,7 @@ func (t *Tail[C, S]) act(ctx context.Context, bases map[string]*walk.Base, a *Ac
 			a.Result, a.Error = ActFailed, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	base, err := openBase(bases, a.Root)
+	base, err := openBase(bases, given(t.Roots, a.Root))
 	if err != nil {
 		a.Result, a.Error = ActFailed, err.Error()
 		return
@@ -170,6 +172,16 @@ func openBase(bases map[string]*walk.Base, root string) (*walk.Base, error) {
 		bases[root] = b
 	}
 	return b, err
+}
+
+// given is a root as it was given: a slash at its end says that a link is followed.
+func given(roots []string, root string) string {
+	for _, r := range roots {
+		if withoutSlash(r) == root {
+			return r
+		}
+	}
+	return root
 }
 
 // below is a path as it is below its root, with slashes.
@@ -206,7 +218,7 @@ func (s *settler) close() {
 // isThere tells whether the entry of an act is still where it was: then nothing was
 // done, and whoever walks there finds it. What can not be told is in doubt.
 func (s *settler) isThere(a *Act) bool {
-	root := a.Root
+	root := given(s.roots, a.Root)
 	if root == "" {
 		for _, r := range s.roots {
 			if liesIn(a.Path, r) {

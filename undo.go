@@ -56,7 +56,9 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 	}
 	u := &undoer{o: o, Undone: &Undone{Job: head.Job, App: head.App}, bases: map[string]*walk.Base{}}
 	for _, p := range head.Paths {
-		u.roots = append(u.roots, p.String())
+		if p.String() != "" {
+			u.roots = append(u.roots, p.String())
+		}
 	}
 	slices.SortFunc(u.roots, func(a, b string) int { return len(b) - len(a) })
 	defer u.close()
@@ -112,8 +114,10 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 		clear(dirs)
 	}
 	for _, a := range open {
-		a.Result = ActInDoubt
-		u.back(a)
+		if a.To != "" { // else nobody knows whether it is gone
+			a.Result = ActInDoubt
+			u.back(a)
+		}
 	}
 	return u.Undone, nil
 }
@@ -152,7 +156,7 @@ func (u *undoer) close() {
 func (u *undoer) find(path string) (*walk.Base, string, error) {
 	root := ""
 	for _, r := range u.roots {
-		if liesIn(path, r) && path != r {
+		if liesIn(path, r) && path != withoutSlash(r) {
 			root = r
 			break
 		}

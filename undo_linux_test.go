@@ -196,3 +196,49 @@ func TestRecordsThatAreNoneAreRefused(t *testing.T) {
 		t.Error("a line that is none was passed over")
 	}
 }
+
+// A PATH that is a link, and ends with a slash, is followed: also by what comes after.
+func TestARootThatIsALinkIsFollowedByAllThatActs(t *testing.T) {
+	dir := t.TempDir()
+	real, link, shelf := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "shelf")
+	for _, d := range []string{filepath.Join(real, "empty.dir"), shelf} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(real, "f.old")
+	if err := os.WriteFile(file, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	app := shelveApp(shelf)
+	app.Tail = sweepApp().Tail
+	r, err := Run(t.Context(), app, []string{link + "/"}, &Options{Acts: t.TempDir()})
+	if err != nil || r.Stats.Done != 1 || r.Stats.Removed != 1 || !r.IsComplete() {
+		t.Fatalf("%v %+v %v", err, r.Stats, r.Errors)
+	}
+	f, err := os.Open(r.Acts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if u, err := Undo(t.Context(), f, nil); err != nil || u.Restored != 1 || u.Dirs != 1 || u.Failed != 0 {
+		t.Errorf("%v %+v", err, u)
+	}
+	var st walk.Stat
+	base, err := walk.OpenBase(link + "/")
+	if err == nil {
+		err = base.Stat("f.old", &st)
+		base.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSettler([]string{link + "/"}, walk.OpenBase)
+	defer s.close()
+	if !s.isThere(&Act{Root: link, Path: link + "/f.old", Stat: st}) {
+		t.Error("a file that is there is taken for gone")
+	}
+}

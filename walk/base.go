@@ -3,6 +3,7 @@ package walk
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 
@@ -134,6 +135,14 @@ func (b *Base) MakeDir(path string, uid, gid uint32, perm fs.FileMode) error {
 		c, ok := sub.(rawdir.Changer)
 		if !ok {
 			return errors.ErrUnsupported
+		}
+		// Somebody may have put another one in its place.
+		var st Stat
+		if err := sub.Stat(rawdir.AllFields, &st); err != nil {
+			return err
+		}
+		if st.Known&FieldUID != 0 && (int64(st.UID) != int64(os.Geteuid()) || st.Mode.Perm() != 0o700) {
+			return fs.ErrExist
 		}
 		return c.SetOwner(uid, gid, perm)
 	}))

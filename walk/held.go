@@ -36,6 +36,13 @@ func (e *Entry) Hold() (*Held, error) {
 	return h, nil
 }
 
+// MostHeld is in how many directories a handler should hold entries at most: their
+// descriptors are not the walk's any more, and all workers do so.
+func (e *Entry) MostHeld() int {
+	p := e.w.p
+	return max(1, int(p.maxFDs.Load())/4/max(1, int(p.limit.Load())))
+}
+
 // Release gives the entry up.
 func (h *Held) Release() {
 	switch {

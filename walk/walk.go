@@ -87,6 +87,13 @@ type Flusher interface {
 	Flush(ctx context.Context) error
 }
 
+// Ender may be implemented by a [Handler] that keeps something open.
+type Ender interface {
+	// End is called once when the handler's worker ends, on its goroutine, also if the
+	// walk was given up and nothing is flushed.
+	End()
+}
+
 // ErrorHandler may be implemented by a [Handler] that wants the errors as
 // items. It is called by the handler's own worker.
 type ErrorHandler interface {

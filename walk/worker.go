@@ -90,6 +90,9 @@ type subdir struct {
 func (w *worker) run(ctx context.Context, newHandler func(int) (Handler, error)) {
 	exits := true
 	defer func() {
+		if e, ok := w.h.(Ender); ok {
+			_ = w.guard(func() error { e.End(); return nil }) // it has nothing to say any more
+		}
 		w.at.Store(nil)
 		w.phase.Store(phaseEnded)
 		if exits {

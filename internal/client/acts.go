@@ -130,12 +130,17 @@ func (a *Acts) alter(f func()) {
 // Add hands in lines that are written soon, before the next record at the latest.
 func (a *Acts) Add(lines []byte) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.held.Len() == 0 {
 		a.since = time.Now()
 	}
 	a.held.Write(lines)
-	if a.held.Len() > mostFrame/4 {
+	n := a.held.Len()
+	a.mu.Unlock()
+	switch {
+	case n > 2*mostFrame:
+		// The engine is slower than the worker.
+		_ = a.Flush(context.Background()) // whoever waits next is told
+	case n > mostFrame/4:
 		a.poke()
 	}
 }
@@ -433,7 +438,10 @@ func ReadActs(ctx context.Context, table bus.Table, of ledger.SessionID, after u
 		if frame.Barred {
 			return nil
 		}
-		lines, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(frame.Lines)), mostLines))
+		lines, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(frame.Lines)), mostLines+1))
+		if err == nil && len(lines) > mostLines {
+			err = errors.New("too long")
+		}
 		if err != nil {
 			return fmt.Errorf("part %d of the acts of session %s: %w", n, of, err)
 		}

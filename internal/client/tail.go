@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
@@ -25,8 +26,13 @@ func (s *session) find(ctx context.Context, d wire.Delivery) {
 	w.finding = true
 	go func() { // it may hang in a system call
 		f := found{of: d.Bag.Settle, a: d.A}
+		defer func() {
+			if v := recover(); v != nil {
+				f.err = fmt.Errorf("panic: %v", v)
+			}
+			s.found <- f
+		}()
 		f.count, f.err = ch.Settle(ctx, f.of)
-		s.found <- f
 	}()
 }
 
@@ -64,9 +70,15 @@ func (s *session) beginTail(ctx context.Context) {
 	w.tail = t
 	// It may hang in a system call: it is not waited for when the session is lost.
 	go func() {
-		count, err := ch.Tail(ctx)
-		s.tails <- tailed{count, err}
-		close(t.done)
+		var end tailed
+		defer func() {
+			if v := recover(); v != nil {
+				end.err = fmt.Errorf("panic: %v", v)
+			}
+			s.tails <- end
+			close(t.done)
+		}()
+		end.count, end.err = ch.Tail(ctx)
 	}()
 }
 

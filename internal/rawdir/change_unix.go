@@ -17,7 +17,7 @@ func moveByLink(from int, name Name, to int, toName Name) error {
 		if statErr := cmp.Or(
 			unix.Fstatat(from, name.String(), &a, unix.AT_SYMLINK_NOFOLLOW),
 			unix.Fstatat(to, toName.String(), &b, unix.AT_SYMLINK_NOFOLLOW),
-		); statErr != nil || a.Dev != b.Dev || a.Ino != b.Ino {
+		); statErr != nil || a.Dev != b.Dev || a.Ino != b.Ino || a.Nlink < 2 {
 			return err
 		}
 		err = nil

@@ -105,7 +105,7 @@ func (j *job) begun() bool {
 // allDone says that nothing remains, neither of the walk nor of what comes after it.
 func (j *job) allDone() bool {
 	l := j.ledger
-	return l.Done() && (!j.spec.NeedsServer || l.Hooks.Finished || l.NoRoot())
+	return l.Done() && (!j.spec.Tail || l.Tailed || l.NoRoot()) && (!j.spec.NeedsServer || l.Hooks.Finished || l.NoRoot())
 }
 
 // finish ends the job when the application has done what comes after the walk.
