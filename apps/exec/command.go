@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 )
@@ -167,14 +169,19 @@ func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
 			defer timer.Stop()
 			late = timer.C
 		}
+		stopped := false
 		select {
 		case <-ended:
 			return
 		case <-ctx.Done():
-			o.stopped = true
+			stopped = true
 		case <-late:
-			o.timedOut = true
 		}
+		if errors.Is(cmd.Process.Signal(syscall.Signal(0)), os.ErrProcessDone) {
+			<-ended // it has ended in time; only its output is waited for
+			return
+		}
+		o.stopped, o.timedOut = stopped, !stopped
 		group.terminate()
 		grace := time.NewTimer(time.Duration(c.Grace))
 		defer grace.Stop()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -221,7 +222,7 @@ func (t *Time) Set(text string) error {
 
 // MarshalJSON implements [json.Marshaler].
 func (t Time) MarshalJSON() ([]byte, error) {
-	return fmt.Appendf(nil, "%g", time.Duration(t).Seconds()), nil
+	return strconv.AppendFloat(nil, time.Duration(t).Seconds(), 'f', -1, 64), nil
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].

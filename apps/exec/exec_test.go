@@ -224,3 +224,72 @@ func TestFailuresAreThoseWithTheSmallestPaths(t *testing.T) {
 		t.Errorf("%d, from %s", len(list), list[0].Path)
 	}
 }
+
+func TestTimesSurviveJSON(t *testing.T) {
+	for _, d := range []time.Duration{0, 1, 99 * time.Microsecond, time.Second, 300 * time.Hour} {
+		text, err := json.Marshal(Time(d))
+		var back Time
+		if err == nil {
+			err = json.Unmarshal(text, &back)
+		}
+		if err != nil || time.Duration(back) != d {
+			t.Errorf("%v became %s and %v: %v", d, text, time.Duration(back), err)
+		}
+	}
+}
+
+// What a command leaves behind may hold its output open: it has ended in time.
+func TestACommandThatEndedInTimeIsNotTooLateForItsOutput(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no sh")
+	}
+	dir := t.TempDir()
+	app := App()
+	app.Settings.Shell, app.Settings.Retries, app.Settings.Timeout = true, 1, Time(900*time.Millisecond)
+	app.Settings.Command = Argv{`sleep 3 & sleep 0.3; echo ran >> "$1/log"`}
+	r, err := hydra.Run(t.Context(), app, []string{dir}, &hydra.Options{Acts: t.TempDir()})
+	log, _ := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil || r.Stats.Succeeded != 1 || r.Stats.TimedOut != 0 || string(log) != "ran\n" {
+		t.Errorf("%+v, %v, %q", r.Stats, err, log)
+	}
+}
+
+func TestTagsDoNotMultiplyTheOutput(t *testing.T) {
+	c := &Settings{Tag: true, MaxOutput: 1000}
+	o := &outcome{stdout: bytes.Repeat([]byte("\n"), 1000)}
+	o.tag(c, &target{paths: []string{"/" + strings.Repeat("x", 99)}})
+	if len(o.stdout) > 1000 || !o.cut || !bytes.HasSuffix(o.stdout, []byte("\t\n")) {
+		t.Errorf("%d bytes, cut %v", len(o.stdout), o.cut)
+	}
+}
+
+func TestNoCommandRunsForWhatCommandsHaveWritten(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no true")
+	}
+	for _, per := range []string{perFile, perBatch, perDir} {
+		dir := t.TempDir()
+		out := filepath.Join(dir, "out")
+		if err := os.Mkdir(out, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			for _, path := range []string{filepath.Join(dir, fmt.Sprint(i)), filepath.Join(out, fmt.Sprint(i))} {
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		app := App()
+		app.Settings.Per, app.Settings.OutputDir = per, out
+		app.Settings.Command = Argv{"true"}
+		r, err := hydra.Run(t.Context(), app, []string{dir}, &hydra.Options{Acts: t.TempDir()})
+		want := stats.Counter(20)
+		if per == perDir {
+			want = 1
+		}
+		if err != nil || r.Stats.Entries != want || r.Stats.Failed != 0 {
+			t.Errorf("%v: %d entries, %d failed, %v %v", per, r.Stats.Entries, r.Stats.Failed, err, r.Errors)
+		}
+	}
+}

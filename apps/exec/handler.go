@@ -1,11 +1,14 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/internal/selection"
@@ -32,12 +35,22 @@ type handler struct {
 // only it knows, and it can not be settled by looking at an entry.
 func (h *handler) Act(_ context.Context, _ *walk.Held, a *hydra.Act) { a.Result = hydra.ActFailed }
 
+// EnterDir implements [walk.DirHandler].
+func (h *handler) EnterDir(_ context.Context, d *walk.Dir) error {
+	if own, err := h.files.holds(d); own || err != nil {
+		return cmp.Or(err, fs.SkipDir)
+	}
+	return nil
+}
+
+// LeaveDir implements [walk.DirHandler].
+func (h *handler) LeaveDir(context.Context, *walk.Dir) error { return nil }
+
 // dirs runs a command for each directory, when its entries were listed: so a failure
 // keeps nobody from what is below.
 type dirs struct{ *handler }
 
-func (dirs) File(context.Context, *walk.Entry) error   { return walk.SkipFile }
-func (dirs) EnterDir(context.Context, *walk.Dir) error { return nil }
+func (dirs) File(context.Context, *walk.Entry) error { return walk.SkipFile }
 
 func (h dirs) LeaveDir(ctx context.Context, d *walk.Dir) error {
 	if meant, err := h.selects.MatchDir(d); !meant || err != nil {
@@ -131,6 +144,10 @@ type target struct {
 	dir   bool // it is a directory
 }
 
+// waitForEnd is how long it is waited for a command that was killed. One that hangs in a
+// system call does not end.
+const waitForEnd = 5 * time.Second
+
 // run runs the command for a target and counts what came of it.
 func (h *handler) run(ctx context.Context, await func(context.Context, <-chan struct{}) error, t *target) error {
 	c := h.w.Settings // while it runs, these hold
@@ -150,14 +167,21 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 	}()
 	if err := await(ctx, done); err != nil {
 		cancel()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(time.Duration(c.Grace) + waitForEnd):
+			return err // it hangs in the system, and remains
+		}
 		if o.stopped {
 			return err // it remains
 		}
 	}
+	o.tag(&c, t)
 	h.count(o, t)
-	if err := h.emit(o, &c, t); err != nil {
-		return err
+	if len(o.stdout) > 0 {
+		if err := h.w.Emit(o.stdout); err != nil {
+			return err
+		}
 	}
 	if o.ok() {
 		return nil

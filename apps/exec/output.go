@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hydrawalk/hydra/internal/report"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // sinks are where the output of one command goes.
@@ -85,7 +86,23 @@ func (s *sinks) collect(o *outcome) {
 }
 
 // outputDir is where --output-dir writes.
-type outputDir struct{ root *os.Root }
+type outputDir struct {
+	root *os.Root
+	info os.FileInfo
+}
+
+// holds tells whether a directory is this one: no command runs for what commands have
+// written.
+func (d *outputDir) holds(dir *walk.Dir) (bool, error) {
+	if d == nil {
+		return false, nil
+	}
+	st, err := dir.Stat()
+	if err != nil {
+		return false, err
+	}
+	return sameDir(d.info, st), nil
+}
 
 func openOutputDir(dir string) (*outputDir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -95,7 +112,11 @@ func openOutputDir(dir string) (*outputDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &outputDir{root}, nil
+	fi, err := root.Stat(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &outputDir{root, fi}, nil
 }
 
 // create makes a file of its own: whatever has its name is removed, so that nothing
@@ -134,28 +155,28 @@ func fileName(paths []string) string {
 	return name[:min(len(name), longestName-20)] + "~" + hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// emit emits the output of a command, as whole lines.
-func (h *handler) emit(o *outcome, c *Settings, t *target) error {
+// tag makes whole lines of the output of a command, with a tag before each if that is
+// wanted. Also with tags it is at most as long as output may be: a line may be nothing
+// but a tag.
+func (o *outcome) tag(c *Settings, t *target) {
 	if len(o.stdout) == 0 {
-		return nil
+		return
 	}
 	if o.stdout[len(o.stdout)-1] != '\n' {
 		o.stdout = append(o.stdout, '\n')
 	}
 	if !c.Tag {
-		return h.w.Emit(o.stdout)
+		return
 	}
 	tag := report.Printable(t.paths[0]) + "\t"
 	var b bytes.Buffer
 	for line := range bytes.Lines(o.stdout) {
 		if b.Len() > 0 && b.Len()+len(tag)+len(line) > int(c.MaxOutput) {
-			if err := h.w.Emit(b.Bytes()); err != nil {
-				return err
-			}
-			b.Reset()
+			o.cut = true
+			break
 		}
 		b.WriteString(tag)
 		b.Write(line)
 	}
-	return h.w.Emit(b.Bytes())
+	o.stdout = b.Bytes()
 }
