@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,5 +208,85 @@ func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
+	}
+}
+
+// removing says what a purge does to a directory that was empty when it was looked at.
+func TestAnOldDirectoryIsLookedAtOnceMore(t *testing.T) {
+	for change, want := range map[string]hydra.ActResult{"none": hydra.ActDone, "touched": hydra.ActChanged, "given away": hydra.ActChanged, "filled": hydra.ActChanged} {
+		root := t.TempDir()
+		dir := filepath.Join(root, "d")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		base, err := walk.OpenBase(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer base.Close()
+		a := &hydra.Act{Op: opRmdir}
+		if err := base.Stat("d", &a.Stat); err != nil {
+			t.Fatal(err)
+		}
+		switch change {
+		case "touched":
+			err = os.Chtimes(dir, time.Unix(1, 0), time.Unix(1, 0))
+		case "given away":
+			a.Stat.UID++
+		case "filled":
+			err = os.WriteFile(filepath.Join(dir, "f"), nil, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if removeDir(base, "d", a, true); a.Result != want {
+			t.Errorf("%s: %s %s, want %s", change, a.Result, a.Error, want)
+		}
+	}
+}
+
+// While the question waits somebody may put a link to another place at the path.
+func TestTheRootIsGuardedWhenItIsOpen(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	file := filepath.Join(home, "f")
+	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(home, link); err != nil {
+		t.Fatal(err)
+	}
+	app := App()
+	app.Settings.Purge, app.Settings.All = true, true
+	_, err := hydra.Run(t.Context(), app, []string{link + "/"}, &hydra.Options{Acts: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "is your home directory") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAQuarantineOfSomebodyElseIsRefused(t *testing.T) {
+	for mode, ok := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o777: false, 0o770: false, os.ModeSticky | 0o777: false} {
+		dir := filepath.Join(t.TempDir(), "q")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openQuarantine(dir, true); (err == nil) != ok {
+			t.Errorf("%v: %v", mode, err)
+		}
+		if os.Getuid() == 0 && ok {
+			if err := os.Chown(dir, 1, 1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := openQuarantine(dir, true); err == nil {
+				t.Errorf("%v, of another user: it is taken", mode)
+			}
+		}
 	}
 }

@@ -39,7 +39,7 @@ type note struct {
 	// Left: all of it was read, nothing was left out, and it lists so many Dirs.
 	Left bool       `json:"left,omitempty"`
 	Dirs int64      `json:"dirs,omitempty"`
-	Stat *walk.Stat `json:"stat,omitempty"` // with Left: what the directory is
+	Stat *walk.Stat `json:"stat,omitempty"` // with Left or Old: what the directory is, if Old when it was entered
 	// Done: it was removed already, by a client that died before all were.
 	Done bool `json:"done,omitempty"`
 }
@@ -54,7 +54,7 @@ func (n *note) join(o *note) {
 	if len(o.Root) > 0 {
 		n.Root = o.Root
 	}
-	if o.Stat != nil {
+	if o.Stat != nil && (n.Stat == nil || o.Old) {
 		n.Stat = o.Stat
 	}
 }

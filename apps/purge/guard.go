@@ -12,6 +12,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra/internal/report"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // guard tells why files below a path are not to be deleted, as far as this machine
@@ -33,6 +34,19 @@ func guard(path string) error {
 		return nil
 	}
 	return fmt.Errorf("%s is %s: if you mean it, give --force-root", report.Printable(path), what)
+}
+
+// guardOpen is guard for a directory that is open: what has its path may be another one
+// than when the user was asked, and on another machine nobody has looked yet.
+func guardOpen(path string, st *walk.Stat) error {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", report.Printable(path), err)
+	}
+	if ino := inode(fi); ino != 0 && st.Ino != 0 && ino != st.Ino {
+		return fmt.Errorf("%s is another directory than a moment ago", report.Printable(path))
+	}
+	return guard(strings.TrimRight(path, string(filepath.Separator)) + string(filepath.Separator))
 }
 
 // stat follows a symbolic link where the walk does.
@@ -63,6 +77,9 @@ func homes() []string {
 		all = append(all, home)
 	}
 	if u, err := user.Current(); err == nil && u.HomeDir != "" {
+		all = append(all, u.HomeDir)
+	}
+	if u, err := user.LookupId(os.Getenv("SUDO_UID")); err == nil && u.HomeDir != "" {
 		all = append(all, u.HomeDir)
 	}
 	return all

@@ -14,6 +14,14 @@ func otherDevice(path string, st fs.FileInfo) bool {
 	return err == nil && !sameDevice(st, parent)
 }
 
+// inode is that of a directory, 0 if it is not known.
+func inode(fi fs.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Ino)
+	}
+	return 0
+}
+
 func sameDevice(a, b fs.FileInfo) bool {
 	x, okX := a.Sys().(*syscall.Stat_t)
 	y, okY := b.Sys().(*syscall.Stat_t)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -123,7 +125,14 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	case err != nil:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 		return
-	case !same(&a.Stat, &p.stat) || !p.rule.stillNames(&p.stat):
+	case !same(&a.Stat, &p.stat):
+		a.Result = hydra.ActChanged
+		return
+	}
+	if p.stat.Nlink < a.Stat.Nlink {
+		p.stat.Ctime = a.Stat.Ctime // it has the new one because another of its names is gone
+	}
+	if !p.rule.stillNames(&p.stat) {
 		a.Result = hydra.ActChanged
 		return
 	}
@@ -192,18 +201,26 @@ func (p *purger) pass() {
 
 // EnterDir implements [walk.DirHandler].
 func (p *purger) EnterDir(_ context.Context, d *walk.Dir) error {
-	if p.to == nil && !p.Settings.EmptyDirs {
+	root := d.Depth() == 0 && p.Settings.Purge && !p.Settings.ForceRoot
+	if p.to == nil && !p.Settings.EmptyDirs && !root {
 		return nil
 	}
 	if err := d.StatInto(&p.stat); err != nil {
 		return err
+	}
+	if root {
+		if err := guardOpen(d.Path(), &p.stat); err != nil {
+			return walk.Fatal(err)
+		}
 	}
 	if p.to.is(&p.stat) {
 		return fs.SkipDir
 	}
 	if p.Settings.EmptyDirs && d.Depth() > 0 && p.Settings.meansEmptyDirs() && p.rule.dirs.Holds(&p.stat) {
 		// Now: to read it makes it young by atime.
-		p.see(d).Old = true
+		n := p.see(d)
+		st := p.stat
+		n.Old, n.Stat = true, &st
 	}
 	return p.failed
 }
@@ -220,12 +237,15 @@ func (p *purger) LeaveDir(_ context.Context, d *walk.Dir) error {
 		return p.failed
 	}
 	if d.Whole() && !d.Filtered() {
-		st := new(walk.Stat)
-		if err := d.StatInto(st); err != nil {
-			p.at = place{}
-			return err
+		n.Left, n.Dirs = true, d.Counts().Dirs
+		if n.Stat == nil {
+			st := new(walk.Stat)
+			if err := d.StatInto(st); err != nil {
+				p.at = place{}
+				return err
+			}
+			n.Stat = st
 		}
-		n.Left, n.Dirs, n.Stat = true, d.Counts().Dirs, st
 	}
 	p.pass()
 	return p.failed
@@ -278,6 +298,9 @@ func openQuarantine(path string, create bool) (*quarantine, error) {
 	case !st.Mode.IsDir():
 		return nil, fmt.Errorf("the quarantine %s is no directory", path)
 	}
+	if err := isOurs(path, &st); err != nil {
+		return nil, err
+	}
 	base, err := walk.OpenBase(path)
 	if err != nil {
 		return nil, err
@@ -286,6 +309,15 @@ func openQuarantine(path string, create bool) (*quarantine, error) {
 	// A handler is not told when it has come to its end.
 	runtime.AddCleanup(q, func(b *walk.Base) { _ = b.Close() }, base)
 	return q, nil
+}
+
+// isOurs is an error unless nobody else can put anything into a directory, or take
+// something out: what is moved there was perhaps not for everybody.
+func isOurs(path string, st *walk.Stat) error {
+	if st.Known&walk.FieldUID != 0 && (int64(st.UID) != int64(os.Geteuid()) || st.Mode.Perm()&0o022 != 0) {
+		return fmt.Errorf("the quarantine %s has to belong to the user that purges, and nobody else may write there", report.Printable(path))
+	}
+	return nil
 }
 
 // is tells whether a directory is the quarantine.
@@ -298,6 +330,14 @@ func (q *quarantine) take(h *walk.Held, to string) error {
 	path := below(q.path, to)
 	if dir := path[:strings.LastIndexByte(path, '/')]; dir != q.made {
 		if err := q.base.MakeDirs(dir, 0o700); err != nil {
+			return err
+		}
+		var st walk.Stat
+		job, _, _ := strings.Cut(dir, "/")
+		if err := q.base.Stat(job, &st); err != nil {
+			return err
+		}
+		if err := isOurs(q.path+"/"+job, &st); err != nil {
 			return err
 		}
 		q.made = dir

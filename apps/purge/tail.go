@@ -54,9 +54,13 @@ func tail(ctx context.Context, t *hydra.Tail[Settings, Stats]) error {
 		return err
 	}
 	var acts []*hydra.Act
+	old := map[*hydra.Act]bool{} // they go only because they were empty and old
 	do := func() error {
-		err := t.Do(ctx, acts, removeDir)
+		err := t.Do(ctx, acts, func(_ context.Context, base *walk.Base, path string, a *hydra.Act) {
+			removeDir(base, path, a, old[a])
+		})
 		acts = nil
+		clear(old)
 		return err
 	}
 	would := int64(0)
@@ -68,7 +72,11 @@ func tail(ctx context.Context, t *hydra.Tail[Settings, Stats]) error {
 			would++
 			return true, ctx.Err()
 		}
-		acts = append(acts, &hydra.Act{Op: opRmdir, Root: string(n.Root), Path: string(n.Path), Stat: *n.Stat})
+		a := &hydra.Act{Op: opRmdir, Root: string(n.Root), Path: string(n.Path), Stat: *n.Stat}
+		acts = append(acts, a)
+		if n.Old && !n.Matched && n.Dirs == 0 {
+			old[a] = true
+		}
 		if len(acts) >= mostActs {
 			return true, do()
 		}
@@ -81,8 +89,9 @@ func tail(ctx context.Context, t *hydra.Tail[Settings, Stats]) error {
 	return err
 }
 
-// removeDir removes a directory, if it is the one that was looked at and is empty.
-func removeDir(_ context.Context, base *walk.Base, path string, a *hydra.Act) {
+// removeDir removes a directory, if it is the one that was looked at and is empty; an old
+// one only if it is as old as it was, and belongs to whom it did.
+func removeDir(base *walk.Base, path string, a *hydra.Act, old bool) {
 	var st walk.Stat
 	err := base.Stat(path, &st)
 	switch {
@@ -90,6 +99,9 @@ func removeDir(_ context.Context, base *walk.Base, path string, a *hydra.Act) {
 		a.Result = hydra.ActGone
 		return
 	case err == nil && (!st.Mode.IsDir() || st.Dev != a.Stat.Dev || st.Ino != a.Stat.Ino):
+		a.Result = hydra.ActChanged
+		return
+	case err == nil && old && (st.Mtime != a.Stat.Mtime || st.Ctime != a.Stat.Ctime || st.UID != a.Stat.UID || st.GID != a.Stat.GID):
 		a.Result = hydra.ActChanged
 		return
 	case err == nil:
