@@ -116,7 +116,8 @@ type App[C, S any] struct {
 
 	// MaxActs tells how much may be changed with the settings: see [Options.MaxActs]. It
 	// is called before the run, with nil. If that depends on what is there, it returns
-	// the settings of a run that changes nothing, and is called again with its result.
+	// the settings of a run that changes nothing, and is called again with its result. If
+	// it returns settings then too, nothing may be changed, and that run was all.
 	// Its error, then too, is why nothing may be changed.
 	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
 	// DryRun tells whether with the settings nothing is changed, but only counted what
@@ -270,7 +271,7 @@ type Runner interface {
 	Confirm(paths []string) (question string, err error)
 	// MaxActs tells how much may be changed: see [Options.MaxActs]. If it returns a
 	// first run, which changes nothing, it is to be called again with the result of
-	// that; before, counted is nil.
+	// that; before, counted is nil. If it returns one then too, nothing may be changed.
 	MaxActs(counted Document) (n int64, first Runner, err error)
 	// Command sets the command that an application runs: see [App.Command].
 	Command(argv []string) error

@@ -60,7 +60,8 @@ func (c *call) limited(ctx context.Context, runner hydra.Runner, paths []string,
 		if doc == nil || err != nil || doc.Common().State != hydra.Complete {
 			return doc, err // nobody knows how much there is
 		}
-		if n, _, err = runner.MaxActs(doc); err != nil {
+		var dry hydra.Runner
+		if n, dry, err = runner.MaxActs(doc); err != nil || dry != nil {
 			return doc, err
 		}
 	}

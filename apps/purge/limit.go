@@ -99,5 +99,11 @@ func maxActs(s Settings, counted *hydra.Result[Stats]) (n int64, count *Settings
 	if n = s.MaxDelete.of(all); would > n {
 		return 0, nil, fmt.Errorf("nothing was deleted: it would be %s of %s %s, and more than %s", humanize.Comma(would), humanize.Comma(all), what, s.MaxDelete)
 	}
-	return max(n, 1), nil, nil // 0 would be no limit
+	if n == 0 {
+		// Of so few files the share is none, and 0 would be no limit: what was counted
+		// stands, whatever becomes old meanwhile.
+		s.Purge = false
+		return 0, &s, nil
+	}
+	return n, nil, nil
 }

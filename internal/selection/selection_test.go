@@ -380,6 +380,7 @@ func TestAWrongSelectionSaysWhatIsWrong(t *testing.T) {
 		"--group no-such-group-here":             `there is no group "no-such-group-here" here: give its number`,
 		"--owner 4294967296":                     "there is no user",
 		"--size 1 --type d":                      "--size is for files, which --type leaves out: add f to it",
+		"--as-of 0001-01-01T00:00:00Z":           "is no time such as", // it would be now
 		"--as-of yesterday":                      "is no time such as",
 		"--owner --help":                         "there is no user",
 		"--type f --type d,l --size 1 --name=a/": "",

@@ -434,7 +434,7 @@ func (t *AsOf) Set(text string) error {
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
 		parsed, err := time.ParseInLocation(layout, text, time.Local)
-		if parsed = parsed.UTC(); err == nil && 0 < parsed.Year() && parsed.Year() <= 9999 {
+		if parsed = parsed.UTC(); err == nil && 0 < parsed.Year() && parsed.Year() <= 9999 && !parsed.IsZero() { // which is no time, and would be now
 			*t = AsOf{parsed}
 			return nil
 		}
