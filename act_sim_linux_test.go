@@ -390,9 +390,9 @@ func TestWhatIsRemovedIsWhatIsCountedWhoeverDies(t *testing.T) {
 		}
 		return
 	}
-	worlds := 20
+	worlds := 10
 	if testing.Short() {
-		worlds = 4
+		worlds = 3
 	}
 	first := uint64(1)
 	if os.Getenv("HYDRA_TEST_ALL") != "" {
