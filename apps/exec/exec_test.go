@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/stats/statstest"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // hostile are arguments and paths of all kinds.
@@ -291,5 +293,17 @@ func TestNoCommandRunsForWhatCommandsHaveWritten(t *testing.T) {
 		if err != nil || r.Stats.Entries != want || r.Stats.Failed != 0 {
 			t.Errorf("%v: %d entries, %d failed, %v %v", per, r.Stats.Entries, r.Stats.Failed, err, r.Errors)
 		}
+	}
+}
+
+func TestACommandThatWasStoppedIsNotCounted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := newStats(Settings{})
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: s, Settings: Settings{Command: Argv{"true"}}}}
+	// The end of the command is seen first.
+	await := func(_ context.Context, done <-chan struct{}) error { <-done; return nil }
+	if err := h.run(ctx, await, &target{paths: []string{"/x"}}); !errors.Is(err, walk.ErrEnding) || s.Commands != 0 {
+		t.Errorf("%v, %d counted", err, s.Commands)
 	}
 }

@@ -172,9 +172,9 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 		case <-time.After(time.Duration(c.Grace) + waitForEnd):
 			return err // it hangs in the system, and remains
 		}
-		if o.stopped {
-			return err // it remains
-		}
+	}
+	if o.stopped {
+		return walk.ErrEnding // it remains, also if it ended before the walk was seen to
 	}
 	o.tag(&c, t)
 	h.count(o, t)
