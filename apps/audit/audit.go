@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 	"github.com/spf13/pflag"
@@ -55,7 +56,7 @@ func (s *Settings) prepare() error {
 		return fmt.Errorf("--top has to be from 1 to %d", mostTop)
 	}
 	if s.AsOf.IsZero() {
-		s.AsOf = AsOf{time.Now().UTC()}
+		s.AsOf = AsOf{Time: time.Now().UTC()}
 	}
 	if s.CategoriesFile != "" && s.Categories == nil {
 		text, err := os.ReadFile(s.CategoriesFile)
@@ -175,31 +176,4 @@ func finish(ctx context.Context, r *hydra.Result[Stats]) error {
 }
 
 // AsOf is a point in time as the value of a flag.
-type AsOf struct{ time.Time }
-
-// String implements [pflag.Value].
-func (t *AsOf) String() string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Format(time.RFC3339Nano)
-}
-
-// Type implements [pflag.Value].
-func (t *AsOf) Type() string { return "TIME" }
-
-// Set implements [pflag.Value]. A time without a zone is one of this machine's.
-func (t *AsOf) Set(text string) error {
-	if text == "" {
-		*t = AsOf{}
-		return nil
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		parsed, err := time.ParseInLocation(layout, text, time.Local)
-		if parsed = parsed.UTC(); err == nil && 0 < parsed.Year() && parsed.Year() <= 9999 {
-			*t = AsOf{parsed}
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is no time such as 2026-01-31 or 2026-01-31T12:00:00Z", text)
-}
+type AsOf = selection.AsOf

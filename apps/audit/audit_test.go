@@ -29,7 +29,7 @@ func TestStatisticsMergeInAnyOrder(t *testing.T) {
 			return new(Stats)
 		}
 		few := limits{extensions: 3, owners: 3, ownerLists: 2, treeDirs: 4, linkCounts: 2, dirs: 3}
-		s := newStatsWithin(few, Settings{BlockSize: 8192, TreeDepth: 1, Top: 3, AsOf: AsOf{time.Unix(1<<30, 0)}})
+		s := newStatsWithin(few, Settings{BlockSize: 8192, TreeDepth: 1, Top: 3, AsOf: AsOf{Time: time.Unix(1<<30, 0)}})
 		s.ByAtime, s.ByCtime, s.ByMtime = stats.Cross{}, stats.Cross{}, stats.Cross{} // they are long, and like the fourth
 		for range rng.IntN(20) {
 			size, depth := rng.Int64N(1<<rng.IntN(62)+1), rng.IntN(10)

@@ -19,7 +19,7 @@ func TestOnlyWhatLeavesTheNumbersAsTheyAreCanBeChanged(t *testing.T) {
 		"block size": func(s *Settings) { s.BlockSize++ },
 		"tree depth": func(s *Settings) { s.TreeDepth++ },
 		"top":        func(s *Settings) { s.Top++ },
-		"as of":      func(s *Settings) { s.AsOf = AsOf{time.Unix(1, 0)} },
+		"as of":      func(s *Settings) { s.AsOf = AsOf{Time: time.Unix(1, 0)} },
 		"categories": func(s *Settings) { s.Categories = Categories{} },
 	} {
 		after := before

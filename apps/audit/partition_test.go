@@ -35,7 +35,7 @@ func TestAnyPartitionOfATreeMergesToTheSameJSON(t *testing.T) {
 	seed := rand.Uint64()
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(seed, round))
-		c := Settings{BlockSize: 8192, TreeDepth: rng.IntN(4), Top: 1 + rng.IntN(5), AsOf: AsOf{time.Unix(rng.Int64N(1<<32), 5e8)}}
+		c := Settings{BlockSize: 8192, TreeDepth: rng.IntN(4), Top: 1 + rng.IntN(5), AsOf: AsOf{Time: time.Unix(rng.Int64N(1<<32), 5e8)}}
 		p := partition{t: t, rng: rng, settings: c, limits: usual}
 		if round%3 != 0 { // so low that all of them are reached
 			p.limits = limits{
@@ -57,7 +57,7 @@ func TestAnyPartitionOfATreeOnDiskMergesToTheSameJSON(t *testing.T) {
 	root := grow(t, seed)
 	for round := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, round))
-		p := partition{t: t, rng: rng, settings: Settings{BlockSize: 512, TreeDepth: 2, Top: 10, AsOf: AsOf{time.Now()}}, limits: usual}
+		p := partition{t: t, rng: rng, settings: Settings{BlockSize: 512, TreeDepth: 2, Top: 10, AsOf: AsOf{Time: time.Now()}}, limits: usual}
 		if round%2 != 0 {
 			p.limits.treeDirs, p.limits.extensions = 20, 3
 		}

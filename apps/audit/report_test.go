@@ -175,7 +175,7 @@ func TestAgesAreCountedToTheTimeThatIsAskedFor(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"yesterday", "2026-13-01", "2026-02-30", "31.01.2026", "1234567890", "2026-01-31T12:34:56 ", "12026-01-01", "9999-12-31T23:59:59-01:00", "0000-01-01"} {
-		at := AsOf{time.Unix(1, 0)}
+		at := AsOf{Time: time.Unix(1, 0)}
 		if err := at.Set(text); err == nil || !at.Equal(time.Unix(1, 0)) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q became %v, %v, want an error that names it", text, at, err)
 		}
