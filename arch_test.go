@@ -68,7 +68,8 @@ var layers = []layer{
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
 	{"internal/chaos", "", ""},
-	{"internal/sim", "", ""}, // tests only
+	{"internal/sim", "", ""},      // tests only
+	{"internal/testaddr", "", ""}, // imported by tests only
 	{"script/licenses", "", ""},
 	{"script/scaleplot", "", ""},
 }

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hydrawalk/hydra/internal/testaddr"
 )
 
 // proc is a process of the cluster.
@@ -51,14 +53,17 @@ type world struct {
 
 // newWorld is a world in which nothing runs.
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, dir: t.TempDir(), address: freeAddress(t)}
+	address, err := testaddr.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir(), address: address}
 	w.env = []string{
 		"XDG_CONFIG_HOME=" + filepath.Join(w.dir, "config"),
 		"XDG_STATE_HOME=" + filepath.Join(w.dir, "state"),
 		"HYDRA_CHAOS_ADDRESS=" + w.address,
 		"HYDRA_CHAOS_STATE=" + w.state(),
 	}
-	var err error
 	if w.log, err = newLogBook(filepath.Join(w.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
@@ -107,16 +112,6 @@ func newWorldOutside(t *testing.T) *world {
 
 // state is the directory that holds the jobs.
 func (w *world) state() string { return filepath.Join(w.dir, "jobs") }
-
-// freeAddress is one of the loopback that nobody uses now.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // place is a command before the program that it runs, as ip netns exec; nil: none.
 type place []string

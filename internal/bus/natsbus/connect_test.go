@@ -3,13 +3,13 @@ package natsbus
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/testaddr"
 )
 
 func TestConnectTellsWhyItFails(t *testing.T) {
@@ -33,12 +33,10 @@ func TestConnectTellsWhyItFails(t *testing.T) {
 }
 
 func TestConnectWaitsForTheEngine(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := testaddr.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
 	tried := 0
 	o := Options{URL: "nats://" + addr, User: "u", Password: "p", Wait: true}
 	o.Retrying = func(err error, in time.Duration) {

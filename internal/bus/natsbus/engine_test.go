@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/testaddr"
 )
 
 // TestMain is also the engine of those tests that kill it.
@@ -46,7 +47,11 @@ type engine struct {
 
 func startEngine(t *testing.T) *engine {
 	t.Helper()
-	e := &engine{t: t, dir: filepath.Join(t.TempDir(), "state"), addr: "127.0.0.1:0"}
+	addr, err := testaddr.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{t: t, dir: filepath.Join(t.TempDir(), "state"), addr: addr}
 	e.start()
 	t.Cleanup(func() { e.kill() })
 	return e

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/testaddr"
 )
 
 func create(t *testing.T, b *Bus) *Table {
@@ -345,9 +346,12 @@ func TestAWatchOfATableThatLostItsEndEnds(t *testing.T) {
 	if err := os.Mkdir(backup, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o := natsd.Options{Listen: "127.0.0.1:0", StateDir: dir, User: "u", Password: "p"}
+	addr, err := testaddr.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := natsd.Options{Listen: addr, StateDir: dir, User: "u", Password: "p"}
 	s := server(t, o)
-	o.Listen = s.Addr().String()
 	b := connect(t, Options{URL: s.URL(), User: "u", Password: "p"})
 	table := create(t, b)
 	rev, err := table.Put(t.Context(), "k", []byte("one"), 0)
