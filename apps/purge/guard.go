@@ -8,31 +8,93 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra/internal/report"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // guard tells why files below a path are not to be deleted, as far as this machine
 // can tell: a path of a cluster may not be there.
 func guard(path string) error {
-	what := ""
-	switch st, err := stat(path); {
-	case isTop(path):
-		what = "all of a file system"
-	case err != nil || !st.IsDir():
+	if isTop(path) {
+		return refusal(path, "all of a file system")
+	}
+	if st, err := stat(path); err != nil || !st.IsDir() {
 		return nil // whoever walks it says so
-	case sameAsAny(st, string(filepath.Separator)):
-		what = "the root directory"
-	case sameAsAny(st, homes()...):
-		what = "your home directory"
-	case isMountPoint(path, st):
-		what = "the root of a mount"
-	default:
+	}
+	dir, err := os.Open(path + "/.") // whether a link leads there or not
+	if err != nil {
 		return nil
 	}
+	defer dir.Close()
+	return guardOpen(path, dir)
+}
+
+// guardOpen is guard for a directory that is open.
+func guardOpen(path string, dir *os.File) error {
+	st, err := dir.Stat()
+	switch {
+	case err != nil:
+		return err
+	case sameAsAny(st, string(filepath.Separator)):
+		return refusal(path, "the root directory")
+	case sameAsAny(st, homes()...):
+		return refusal(path, "a home directory of yours")
+	case isMountPoint(dir, st):
+		return refusal(path, "the root of a mount")
+	}
+	return nil
+}
+
+func refusal(path, what string) error {
 	return fmt.Errorf("%s is %s: if you mean it, give --force-root", report.Printable(path), what)
+}
+
+// guardWalked is guard for the root below which a directory lies that is walked: what
+// was looked at before the question may be another one by now, and is so on other
+// machines. Only of the root itself the walk can tell which it is; who is given what
+// lies below takes nothing but the directory that was listed.
+func guardWalked(d *walk.Dir) error {
+	path := d.Root()
+	if isTop(path) {
+		return refusal(path, "all of a file system")
+	}
+	dir, err := os.Open(path + "/.")
+	if err == nil {
+		defer dir.Close()
+		if err := guardOpen(path, dir); err != nil {
+			return err
+		}
+	}
+	if d.Depth() > 0 {
+		return nil
+	}
+	var st walk.Stat
+	if err := d.StatInto(&st); err != nil {
+		return err
+	}
+	for _, other := range append(homes(), string(filepath.Separator)) {
+		if fi, err := os.Stat(other); err == nil {
+			if dev, ino, ok := idOf(fi); ok && dev == st.Dev && ino == st.Ino {
+				return refusal(path, "what "+report.Printable(other)+" is")
+			}
+		}
+	}
+	if dir == nil {
+		return nil // its path may be too long, or it was moved away
+	}
+	fi, err := dir.Stat()
+	if err != nil {
+		return err
+	}
+	// The device may be that of another mount: see --prefix.
+	if _, ino, ok := idOf(fi); ok && ino != st.Ino {
+		return fmt.Errorf("%s is another directory than a moment ago", report.Printable(path))
+	}
+	return nil
 }
 
 // stat follows a symbolic link where the walk does.
@@ -56,13 +118,19 @@ func sameAsAny(st fs.FileInfo, paths ...string) bool {
 	})
 }
 
-// homes are the home directory of the user, and what the environment says it is.
+// homes are the home directories of the user, also of the one who became another by
+// sudo, and what the environment says it is.
 func homes() []string {
 	var all []string
 	if home, err := os.UserHomeDir(); err == nil {
 		all = append(all, home)
 	}
-	if u, err := user.Current(); err == nil && u.HomeDir != "" {
+	for _, id := range []string{strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getuid()), os.Getenv("SUDO_UID")} {
+		if u, err := user.LookupId(id); err == nil && u.HomeDir != "" {
+			all = append(all, u.HomeDir)
+		}
+	}
+	if u, err := user.Current(); err == nil && u.HomeDir != "" { // where there are no numbers
 		all = append(all, u.HomeDir)
 	}
 	return all

@@ -28,9 +28,10 @@ type purger struct {
 	note func(any) error // Worker.Note
 	to   *quarantine     // nil: files are deleted
 
-	at     place
-	stat   walk.Stat // a buffer
-	failed error     // of a note
+	guarded string // the root that was looked at last: see guard
+	at      place
+	stat    walk.Stat // a buffer
+	failed  error     // of a note
 }
 
 // place is the directory that is looked at, and what was seen of it that nobody else
@@ -43,6 +44,9 @@ type place struct {
 // File looks at one entry.
 func (p *purger) File(ctx context.Context, e *walk.Entry) error {
 	d := e.Dir()
+	if err := p.guard(d); err != nil {
+		return err
+	}
 	if e.Type() != 0 {
 		return p.special(e)
 	}
@@ -87,6 +91,19 @@ type wouldBe struct {
 	Size  int64  `json:"size"`
 	UID   uint32 `json:"uid"`
 	Mtime any    `json:"mtime"`
+}
+
+// guard ends the walk before anything below a root is deleted that is not to be. A root
+// that is a file is none of those; its directory is nil.
+func (p *purger) guard(d *walk.Dir) error {
+	if d == nil || d.Root() == p.guarded || !p.Settings.Purge || p.Settings.ForceRoot {
+		return nil
+	}
+	if err := guardWalked(d); err != nil {
+		return walk.Fatal(err)
+	}
+	p.guarded = d.Root()
+	return nil
 }
 
 // special counts what is no regular file, and stays.
@@ -192,6 +209,9 @@ func (p *purger) pass() {
 
 // EnterDir implements [walk.DirHandler].
 func (p *purger) EnterDir(_ context.Context, d *walk.Dir) error {
+	if err := p.guard(d); err != nil {
+		return err
+	}
 	if p.to == nil && !p.Settings.EmptyDirs {
 		return nil
 	}
