@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func after(t *testing.T, s Settings, happens func(path string)) (path string, go
 	if err := s.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPurger(&hydra.Worker[Settings, Stats]{Settings: s, Stats: newStats(s)})
+	p, err := newPurger(&hydra.Worker[Settings, Stats]{Job: "job", Settings: s, Stats: newStats(s)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,8 @@ func TestWhatIsMovedAwayReplacesNothing(t *testing.T) {
 func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 	dir, victim := filepath.Join(t.TempDir(), "q"), t.TempDir()
 	path, got := after(t, Settings{All: true, dir: dir}, func(path string) {
-		if err := os.Symlink(victim, filepath.Join(dir, "job")); err != nil {
+		first, _, _ := strings.Cut(path[1:], "/")
+		if err := os.Symlink(victim, filepath.Join(dir, "job", first)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -207,5 +209,61 @@ func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAQuarantineThatSomebodyPreparedIsRefused prepares directories as others could, at
+// each place of a quarantine.
+func TestAQuarantineThatSomebodyPreparedIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		what  string
+		spoil func(path string) error
+	}{
+		{"writable by the group", func(path string) error { return os.Chmod(path, 0o720) }},
+		{"writable by others", func(path string) error { return os.Chmod(path, 0o702) }},
+		{"sticky", func(path string) error { return os.Chmod(path, 0o777|fs.ModeSticky) }},
+		{"of somebody else", func(path string) error { return os.Chown(path, 12345, -1) }},
+		{"a link", func(path string) error {
+			return errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path))
+		}},
+		{"a file", func(path string) error {
+			return errors.Join(os.Rename(path, path+"2"), os.WriteFile(path, nil, 0o600))
+		}},
+	} {
+		for at := range 4 {
+			top := t.TempDir()
+			places := []string{filepath.Join(top, "q")}
+			for _, name := range []string{"job", "a", "b"} {
+				places = append(places, filepath.Join(places[len(places)-1], name))
+			}
+			if err := os.MkdirAll(places[3], 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.spoil(places[at]); errors.Is(err, fs.ErrPermission) {
+				continue // not here
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			q, err := openQuarantine(places[0], "job", false)
+			if (err == nil) != (at > 1) {
+				t.Errorf("%s, %s: %v", places[at], tt.what, err)
+			}
+			if err == nil {
+				if err := q.makeDirs("a/b"); err == nil {
+					t.Errorf("%s, %s: files are moved there", places[at], tt.what)
+				}
+			}
+			if at > 0 || tt.what == "a link" { // which Prepare resolves
+				continue
+			}
+			var s Settings
+			s.All, s.Purge, s.dir = true, true, places[0]
+			if err := s.prepare(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := confirm(s, []string{top}); err == nil {
+				t.Errorf("%s, %s: it is asked about", places[at], tt.what)
+			}
+		}
 	}
 }

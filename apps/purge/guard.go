@@ -137,7 +137,7 @@ func homes() []string {
 }
 
 // checkQuarantine tells why files of these paths can not be moved to a directory.
-func checkQuarantine(dir string, paths []string) error {
+func checkQuarantine(dir string, paths []string, purge bool) error {
 	to, err := os.Stat(dir)
 	if err != nil {
 		return nil // on a cluster; clients find out
@@ -145,12 +145,26 @@ func checkQuarantine(dir string, paths []string) error {
 	if !to.IsDir() {
 		return fmt.Errorf("--quarantine: %s is no directory", report.Printable(dir))
 	}
+	if purge {
+		var st walk.Stat
+		base, err := walk.OpenBase(dir)
+		if err == nil {
+			err = base.Stat(".", &st)
+			_ = base.Close()
+		}
+		if err == nil {
+			err = own(dir, &st)
+		}
+		if err != nil {
+			return fmt.Errorf("--quarantine: %w", err)
+		}
+	}
 	for _, path := range paths {
 		st, err := stat(path)
 		if err != nil {
 			continue
 		}
-		if at := filepath.Clean(path); sameAsAny(to, ancestors(at)...) {
+		if liesIn(path, to) {
 			return fmt.Errorf("%s is in the quarantine directory, of which nothing is purged", report.Printable(path))
 		}
 		if !sameDevice(st, to) {
@@ -158,6 +172,15 @@ func checkQuarantine(dir string, paths []string) error {
 		}
 	}
 	return nil
+}
+
+// liesIn tells whether a path leads into a directory, whichever links it goes through.
+func liesIn(path string, dir fs.FileInfo) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	return sameAsAny(dir, append(ancestors(filepath.Clean(path)), ancestors(real)...)...)
 }
 
 // ancestors are a path and what it lies in.
@@ -173,7 +196,7 @@ func ancestors(path string) []string {
 // confirm refuses what is too dangerous, and tells what to ask.
 func confirm(s Settings, paths []string) (string, error) {
 	if s.Quarantine.String() != "" {
-		if err := checkQuarantine(s.Quarantine.String(), paths); err != nil {
+		if err := checkQuarantine(s.Quarantine.String(), paths, s.Purge); err != nil {
 			return "", err
 		}
 	}

@@ -3,11 +3,7 @@ package purge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"path/filepath"
-	"runtime"
-	"strings"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/stats"
@@ -267,68 +263,4 @@ func (p *purger) Error(_ context.Context, err *walk.Error) {
 	} else {
 		p.Stats.StatErrorsFiles.Inc()
 	}
-}
-
-// quarantine is where files are moved to.
-type quarantine struct {
-	path     string
-	base     *walk.Base
-	dev, ino uint64
-	made     string // the directory that was made last
-}
-
-// openQuarantine opens the directory, and makes it if that is said.
-func openQuarantine(path string, create bool) (*quarantine, error) {
-	parent, err := walk.OpenBase(filepath.Dir(path) + string(filepath.Separator))
-	if err != nil {
-		return nil, err
-	}
-	defer parent.Close()
-	if create {
-		if err := parent.MakeDirs(filepath.Base(path), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	var st walk.Stat
-	switch err := parent.Stat(filepath.Base(path), &st); {
-	case errors.Is(err, fs.ErrNotExist) && !create:
-		return nil, nil // a dry run makes none
-	case err != nil:
-		return nil, err
-	case !st.Mode.IsDir():
-		return nil, fmt.Errorf("the quarantine %s is no directory", path)
-	}
-	base, err := walk.OpenBase(path)
-	if err != nil {
-		return nil, err
-	}
-	q := &quarantine{path: path, base: base, dev: st.Dev, ino: st.Ino}
-	// A handler is not told when it has come to its end.
-	runtime.AddCleanup(q, func(b *walk.Base) { _ = b.Close() }, base)
-	return q, nil
-}
-
-// is tells whether a directory is the quarantine.
-func (q *quarantine) is(st *walk.Stat) bool {
-	return q != nil && st.Dev == q.dev && st.Ino == q.ino && st.Ino != 0
-}
-
-// take moves a file to a path in the quarantine.
-func (q *quarantine) take(h *walk.Held, to string) error {
-	path := below(q.path, to)
-	if dir := path[:strings.LastIndexByte(path, '/')]; dir != q.made {
-		if err := q.base.MakeDirs(dir, 0o700); err != nil {
-			return err
-		}
-		q.made = dir
-	}
-	return h.Move(q.base, path)
-}
-
-// place is where in the quarantine a file goes: by job, and by its whole path.
-func (s *Settings) place(job, path string) string {
-	if v := filepath.VolumeName(path); v != "" {
-		path = strings.NewReplacer(":", "", `\`, "/").Replace(v) + path[len(v):]
-	}
-	return strings.TrimRight(s.Quarantine.String(), string(filepath.Separator)) + "/" + job + "/" + strings.TrimLeft(filepath.ToSlash(path), "/")
 }
