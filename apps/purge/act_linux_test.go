@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/walk"
 	"golang.org/x/sys/unix"
 )
@@ -96,6 +97,7 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 	must(old.OlderThan.Set("90d"))
 	must(byAtime.OlderThan.Set("90d"))
 	must(byAtime.Times.Set("atime"))
+	byCtime := Settings{Selection: selection.Selection{OlderThan: 1, Times: selection.Times{"ctime"}}}
 	another := func(path string) {
 		must(os.Remove(path))
 		must(os.WriteFile(path, []byte("new"), 0o644))
@@ -118,6 +120,10 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 		{"a directory", old, func(path string) { must(os.Remove(path)); must(os.Mkdir(path, 0o755)) }, hydra.ActChanged, true},
 		{"a fifo", old, func(path string) { must(os.Remove(path)); must(unix.Mkfifo(path, 0o644)) }, hydra.ActChanged, true},
 		{"its other name removed", old, func(path string) { must(os.Remove(filepath.Join(path, "../../other"))) }, hydra.ActDone, false},
+		{"its other name removed, by ctime", byCtime, func(path string) {
+			later(t, path)
+			must(os.Remove(filepath.Join(path, "../../other")))
+		}, hydra.ActDone, false},
 		{"written to, its other name removed", old, func(path string) {
 			must(os.WriteFile(path, []byte("new"), 0o644))
 			must(os.Chtimes(path, longAgo, longAgo.Add(1)))
@@ -148,6 +154,19 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 		_, err := os.Lstat(path)
 		if got.Result != tt.want || errors.Is(err, fs.ErrNotExist) == tt.stays {
 			t.Errorf("%s: %s %s, want %s; what is there: %v", tt.what, got.Result, got.Error, tt.want, err)
+		}
+	}
+}
+
+// later returns when the file system's clock, which is a coarse one, has gone on.
+func later(t *testing.T, path string) {
+	t.Helper()
+	for begun := time.Now(); ; {
+		if err := os.WriteFile(path+".clock", []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path + ".clock"); err != nil || st.ModTime().After(begun) {
+			return
 		}
 	}
 }

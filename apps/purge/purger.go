@@ -136,7 +136,7 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	case err != nil:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 		return
-	case !same(&a.Stat, &p.stat) || !p.rule.stillNames(&p.stat):
+	case !same(&a.Stat, &p.stat) || !p.stillNames(&a.Stat):
 		a.Result = hydra.ActChanged
 		return
 	}
@@ -153,6 +153,17 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	default:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 	}
+}
+
+// stillNames tells whether the rule names a file as it is now, in p.stat. If another one
+// of its names was removed, its ctime is that of the removal, and the one that counts is
+// the one before.
+func (p *purger) stillNames(before *walk.Stat) bool {
+	now := p.stat
+	if now.Nlink < before.Nlink {
+		now.Ctime = before.Ctime
+	}
+	return p.rule.stillNames(&now)
 }
 
 // why is an error without what an act says itself.
