@@ -42,6 +42,19 @@ func openBase(opener rawdir.Opener, ps *paths, path string) (*Base, error) {
 	return &Base{path: path, root: d}, nil
 }
 
+// Open opens a directory below the base, which is not needed any longer then.
+func (b *Base) Open(path string) (*Base, error) {
+	var sub rawdir.Dir
+	err := b.in(path, func(d rawdir.Dir, name rawdir.Name) (err error) {
+		sub, _, err = d.OpenDir(name)
+		return err
+	})
+	if err != nil {
+		return nil, b.fail(OpOpen, path, err)
+	}
+	return &Base{path: b.full(path), root: sub}, nil
+}
+
 // Close closes it.
 func (b *Base) Close() error {
 	b.mu.Lock()
@@ -102,6 +115,11 @@ func (b *Base) open(dir string) (rawdir.Dir, error) {
 		at = sub
 	}
 	return at, nil
+}
+
+// StatSelf reads the attributes of the base.
+func (b *Base) StatSelf(st *Stat) error {
+	return b.fail(OpStat, "", b.root.Stat(rawdir.AllFields, st))
 }
 
 // Stat reads the attributes of what has a path; of a symbolic link, its own.
@@ -200,9 +218,13 @@ func (b *Base) fail(op, path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	full := b.path
-	if full == "" || full[len(full)-1] != '/' {
-		full += "/"
+	return &Error{Op: op, Path: b.full(path), Err: cause(err), gone: errors.Is(err, fs.ErrNotExist)}
+}
+
+// full is a path below the base with that of the base.
+func (b *Base) full(path string) string {
+	if b.path == "" || b.path[len(b.path)-1] != '/' {
+		return b.path + "/" + path
 	}
-	return &Error{Op: op, Path: full + path, Err: cause(err), gone: errors.Is(err, fs.ErrNotExist)}
+	return b.path + path
 }

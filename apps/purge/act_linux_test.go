@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/internal/selection"
 	"github.com/hydrawalk/hydra/walk"
 	"golang.org/x/sys/unix"
 )
@@ -64,7 +65,7 @@ func after(t *testing.T, s Settings, happens func(path string)) (path string, go
 	if err := s.prepare(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPurger(&hydra.Worker[Settings, Stats]{Settings: s, Stats: newStats(s)})
+	p, err := newPurger(&hydra.Worker[Settings, Stats]{Job: "job", Settings: s, Stats: newStats(s)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,7 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 	must(old.OlderThan.Set("90d"))
 	must(byAtime.OlderThan.Set("90d"))
 	must(byAtime.Times.Set("atime"))
+	byCtime := Settings{Selection: selection.Selection{OlderThan: 1, Times: selection.Times{"ctime"}}}
 	another := func(path string) {
 		must(os.Remove(path))
 		must(os.WriteFile(path, []byte("new"), 0o644))
@@ -118,6 +120,10 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 		{"a directory", old, func(path string) { must(os.Remove(path)); must(os.Mkdir(path, 0o755)) }, hydra.ActChanged, true},
 		{"a fifo", old, func(path string) { must(os.Remove(path)); must(unix.Mkfifo(path, 0o644)) }, hydra.ActChanged, true},
 		{"its other name removed", old, func(path string) { must(os.Remove(filepath.Join(path, "../../other"))) }, hydra.ActDone, false},
+		{"its other name removed, by ctime", byCtime, func(path string) {
+			later(t, path)
+			must(os.Remove(filepath.Join(path, "../../other")))
+		}, hydra.ActDone, false},
 		{"written to, its other name removed", old, func(path string) {
 			must(os.WriteFile(path, []byte("new"), 0o644))
 			must(os.Chtimes(path, longAgo, longAgo.Add(1)))
@@ -148,6 +154,19 @@ func TestAFileIsLookedAtOnceMoreBeforeItIsDeleted(t *testing.T) {
 		_, err := os.Lstat(path)
 		if got.Result != tt.want || errors.Is(err, fs.ErrNotExist) == tt.stays {
 			t.Errorf("%s: %s %s, want %s; what is there: %v", tt.what, got.Result, got.Error, tt.want, err)
+		}
+	}
+}
+
+// later returns when the file system's clock, which is a coarse one, has gone on.
+func later(t *testing.T, path string) {
+	t.Helper()
+	for begun := time.Now(); ; {
+		if err := os.WriteFile(path+".clock", []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path + ".clock"); err != nil || st.ModTime().After(begun) {
+			return
 		}
 	}
 }
@@ -198,7 +217,8 @@ func TestWhatIsMovedAwayReplacesNothing(t *testing.T) {
 func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 	dir, victim := filepath.Join(t.TempDir(), "q"), t.TempDir()
 	path, got := after(t, Settings{All: true, dir: dir}, func(path string) {
-		if err := os.Symlink(victim, filepath.Join(dir, "job")); err != nil {
+		first, _, _ := strings.Cut(path[1:], "/")
+		if err := os.Symlink(victim, filepath.Join(dir, "job", first)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -211,7 +231,6 @@ func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 	}
 }
 
-// removing says what a purge does to a directory that was empty when it was looked at.
 func TestAnOldDirectoryIsLookedAtOnceMore(t *testing.T) {
 	for change, want := range map[string]hydra.ActResult{"none": hydra.ActDone, "touched": hydra.ActChanged, "given away": hydra.ActChanged, "filled": hydra.ActChanged} {
 		root := t.TempDir()
@@ -260,7 +279,7 @@ func TestTheRootIsGuardedWhenItIsOpen(t *testing.T) {
 	app := App()
 	app.Settings.Purge, app.Settings.All = true, true
 	_, err := hydra.Run(t.Context(), app, []string{link + "/"}, &hydra.Options{Acts: t.TempDir()})
-	if err == nil || !strings.Contains(err.Error(), "is your home directory") {
+	if err == nil || !strings.Contains(err.Error(), "a home directory of yours") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(file); err != nil {
@@ -268,24 +287,57 @@ func TestTheRootIsGuardedWhenItIsOpen(t *testing.T) {
 	}
 }
 
-func TestAQuarantineOfSomebodyElseIsRefused(t *testing.T) {
-	for mode, ok := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o777: false, 0o770: false, os.ModeSticky | 0o777: false} {
-		dir := filepath.Join(t.TempDir(), "q")
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(dir, mode); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := openQuarantine(dir, true); (err == nil) != ok {
-			t.Errorf("%v: %v", mode, err)
-		}
-		if os.Getuid() == 0 && ok {
-			if err := os.Chown(dir, 1, 1); err != nil {
+// TestAQuarantineThatSomebodyPreparedIsRefused prepares directories as others could, at
+// each place of a quarantine.
+func TestAQuarantineThatSomebodyPreparedIsRefused(t *testing.T) {
+	for _, tt := range []struct {
+		what  string
+		spoil func(path string) error
+	}{
+		{"writable by the group", func(path string) error { return os.Chmod(path, 0o720) }},
+		{"writable by others", func(path string) error { return os.Chmod(path, 0o702) }},
+		{"sticky", func(path string) error { return os.Chmod(path, 0o777|fs.ModeSticky) }},
+		{"of somebody else", func(path string) error { return os.Chown(path, 12345, -1) }},
+		{"a link", func(path string) error {
+			return errors.Join(os.Rename(path, path+"2"), os.Symlink(path+"2", path))
+		}},
+		{"a file", func(path string) error {
+			return errors.Join(os.Rename(path, path+"2"), os.WriteFile(path, nil, 0o600))
+		}},
+	} {
+		for at := range 4 {
+			top := t.TempDir()
+			places := []string{filepath.Join(top, "q")}
+			for _, name := range []string{"job", "a", "b"} {
+				places = append(places, filepath.Join(places[len(places)-1], name))
+			}
+			if err := os.MkdirAll(places[3], 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := openQuarantine(dir, true); err == nil {
-				t.Errorf("%v, of another user: it is taken", mode)
+			if err := tt.spoil(places[at]); errors.Is(err, fs.ErrPermission) {
+				continue // not here
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			q, err := openQuarantine(places[0], "job", false)
+			if (err == nil) != (at > 1) {
+				t.Errorf("%s, %s: %v", places[at], tt.what, err)
+			}
+			if err == nil {
+				if err := q.makeDirs("a/b"); err == nil {
+					t.Errorf("%s, %s: files are moved there", places[at], tt.what)
+				}
+			}
+			if at > 0 || tt.what == "a link" { // which Prepare resolves
+				continue
+			}
+			var s Settings
+			s.All, s.Purge, s.dir = true, true, places[0]
+			if err := s.prepare(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := confirm(s, []string{top}); err == nil {
+				t.Errorf("%s, %s: it is asked about", places[at], tt.what)
 			}
 		}
 	}

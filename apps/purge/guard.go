@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -17,36 +18,83 @@ import (
 
 // guard tells why files below a path are not to be deleted, as far as this machine
 // can tell: a path of a cluster may not be there.
-func guard(path string) error {
-	what := ""
-	switch st, err := stat(path); {
-	case isTop(path):
-		what = "all of a file system"
-	case err != nil || !st.IsDir():
+func guard(path string, homes []string) error {
+	if isTop(path) {
+		return refusal(path, "all of a file system")
+	}
+	if st, err := stat(path); err != nil || !st.IsDir() {
 		return nil // whoever walks it says so
-	case sameAsAny(st, string(filepath.Separator)):
-		what = "the root directory"
-	case sameAsAny(st, homes()...):
-		what = "your home directory"
-	case isMountPoint(path, st):
-		what = "the root of a mount"
-	default:
+	}
+	dir, err := os.Open(path + "/.") // whether a link leads there or not
+	if err != nil {
 		return nil
 	}
+	defer dir.Close()
+	return guardOpen(path, dir, homes)
+}
+
+// guardOpen is guard for a directory that is open.
+func guardOpen(path string, dir *os.File, homes []string) error {
+	st, err := dir.Stat()
+	switch {
+	case err != nil:
+		return err
+	case sameAsAny(st, string(filepath.Separator)):
+		return refusal(path, "the root directory")
+	case sameAsAny(st, homes...):
+		return refusal(path, "a home directory of yours")
+	case isMountPoint(dir, st):
+		return refusal(path, "the root of a mount")
+	}
+	return nil
+}
+
+func refusal(path, what string) error {
 	return fmt.Errorf("%s is %s: if you mean it, give --force-root", report.Printable(path), what)
 }
 
-// guardOpen is guard for a directory that is open: what has its path may be another one
-// than when the user was asked, and on another machine nobody has looked yet.
-func guardOpen(path string, st *walk.Stat) error {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", report.Printable(path), err)
+// guardWalked is guard for the root below which a directory lies that is walked: what
+// was looked at before the question may be another one by now, and is so on other
+// machines. Only of the root itself the walk can tell which it is; who is given what
+// lies below takes nothing but the directory that was listed.
+func guardWalked(d *walk.Dir, homes []string) error {
+	path := d.Root()
+	if isTop(path) {
+		return refusal(path, "all of a file system")
 	}
-	if ino := inode(fi); ino != 0 && st.Ino != 0 && ino != st.Ino {
+	dir, err := os.Open(path + "/.")
+	if err == nil {
+		defer dir.Close()
+		if err := guardOpen(path, dir, homes); err != nil {
+			return err
+		}
+	}
+	if d.Depth() > 0 {
+		return nil
+	}
+	var st walk.Stat
+	if err := d.StatInto(&st); err != nil {
+		return err
+	}
+	for _, other := range append(slices.Clip(homes), string(filepath.Separator)) {
+		if fi, err := os.Stat(other); err == nil {
+			if dev, ino, ok := idOf(fi); ok && dev == st.Dev && ino == st.Ino {
+				return refusal(path, "what "+report.Printable(other)+" is")
+			}
+		}
+	}
+	if dir == nil {
+		return nil // its path may be too long, or it was moved away
+	}
+	fi, err := dir.Stat()
+	if err != nil {
+		return err
+	}
+	// The device may be that of another mount: see --prefix.
+	if _, ino, ok := idOf(fi); ok && ino != st.Ino {
 		return fmt.Errorf("%s is another directory than a moment ago", report.Printable(path))
 	}
-	return guard(strings.TrimRight(path, string(filepath.Separator)) + string(filepath.Separator))
+	return nil
 }
 
 // stat follows a symbolic link where the walk does.
@@ -70,23 +118,26 @@ func sameAsAny(st fs.FileInfo, paths ...string) bool {
 	})
 }
 
-// homes are the home directory of the user, and what the environment says it is.
+// homes are the home directories of the user, also of the one who became another by
+// sudo, and what the environment says it is.
 func homes() []string {
 	var all []string
 	if home, err := os.UserHomeDir(); err == nil {
 		all = append(all, home)
 	}
-	if u, err := user.Current(); err == nil && u.HomeDir != "" {
-		all = append(all, u.HomeDir)
+	for _, id := range []string{strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getuid()), os.Getenv("SUDO_UID")} {
+		if u, err := user.LookupId(id); err == nil && u.HomeDir != "" {
+			all = append(all, u.HomeDir)
+		}
 	}
-	if u, err := user.LookupId(os.Getenv("SUDO_UID")); err == nil && u.HomeDir != "" {
+	if u, err := user.Current(); err == nil && u.HomeDir != "" { // where there are no numbers
 		all = append(all, u.HomeDir)
 	}
 	return all
 }
 
 // checkQuarantine tells why files of these paths can not be moved to a directory.
-func checkQuarantine(dir string, paths []string) error {
+func checkQuarantine(dir string, paths []string, purge bool) error {
 	to, err := os.Stat(dir)
 	if err != nil {
 		return nil // on a cluster; clients find out
@@ -94,12 +145,26 @@ func checkQuarantine(dir string, paths []string) error {
 	if !to.IsDir() {
 		return fmt.Errorf("--quarantine: %s is no directory", report.Printable(dir))
 	}
+	if purge {
+		var st walk.Stat
+		base, err := walk.OpenBase(dir)
+		if err == nil {
+			err = base.StatSelf(&st)
+			_ = base.Close()
+		}
+		if err == nil {
+			err = own(dir, &st)
+		}
+		if err != nil {
+			return fmt.Errorf("--quarantine: %w", err)
+		}
+	}
 	for _, path := range paths {
 		st, err := stat(path)
 		if err != nil {
 			continue
 		}
-		if at := filepath.Clean(path); sameAsAny(to, ancestors(at)...) {
+		if liesIn(path, to) {
 			return fmt.Errorf("%s is in the quarantine directory, of which nothing is purged", report.Printable(path))
 		}
 		if !sameDevice(st, to) {
@@ -107,6 +172,15 @@ func checkQuarantine(dir string, paths []string) error {
 		}
 	}
 	return nil
+}
+
+// liesIn tells whether a path leads into a directory, whichever links it goes through.
+func liesIn(path string, dir fs.FileInfo) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	return sameAsAny(dir, append(ancestors(filepath.Clean(path)), ancestors(real)...)...)
 }
 
 // ancestors are a path and what it lies in.
@@ -122,7 +196,7 @@ func ancestors(path string) []string {
 // confirm refuses what is too dangerous, and tells what to ask.
 func confirm(s Settings, paths []string) (string, error) {
 	if s.Quarantine.String() != "" {
-		if err := checkQuarantine(s.Quarantine.String(), paths); err != nil {
+		if err := checkQuarantine(s.Quarantine.String(), paths, s.Purge); err != nil {
 			return "", err
 		}
 	}
@@ -130,8 +204,9 @@ func confirm(s Settings, paths []string) (string, error) {
 		return "", nil
 	}
 	if !s.ForceRoot {
+		homes := homes()
 		for _, path := range paths {
-			if err := guard(path); err != nil {
+			if err := guard(path, homes); err != nil {
 				return "", err
 			}
 		}

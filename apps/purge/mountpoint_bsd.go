@@ -2,6 +2,9 @@
 
 package purge
 
-import "io/fs"
+import (
+	"io/fs"
+	"os"
+)
 
-func isMountPoint(path string, st fs.FileInfo) bool { return otherDevice(path, st) }
+func isMountPoint(dir *os.File, st fs.FileInfo) bool { return otherDevice(dir, st) }

@@ -6,20 +6,25 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // otherDevice tells whether a directory is on another device than what it lies in.
-func otherDevice(path string, st fs.FileInfo) bool {
-	parent, err := os.Stat(path + "/..")
-	return err == nil && !sameDevice(st, parent)
+func otherDevice(dir *os.File, st fs.FileInfo) bool {
+	var parent unix.Stat_t
+	own, ok := st.Sys().(*syscall.Stat_t)
+	err := unix.Fstatat(int(dir.Fd()), "..", &parent, 0)
+	return err == nil && ok && uint64(own.Dev) != uint64(parent.Dev)
 }
 
-// inode is that of a directory, 0 if it is not known.
-func inode(fi fs.FileInfo) uint64 {
-	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
-		return uint64(st.Ino)
+// idOf tells directories apart, as a [walk.Stat] does.
+func idOf(fi fs.FileInfo) (dev, ino uint64, ok bool) {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, false
 	}
-	return 0
+	return uint64(st.Dev), st.Ino, true
 }
 
 func sameDevice(a, b fs.FileInfo) bool {

@@ -185,7 +185,7 @@ func newPurger(w *hydra.Worker[Settings, Stats]) (*purger, error) {
 	}
 	p := &purger{Worker: w, rule: rule, note: w.Note}
 	if dir := w.Settings.Quarantine.String(); dir != "" {
-		if p.to, err = openQuarantine(dir, w.Settings.Purge); err != nil {
+		if p.to, err = openQuarantine(dir, w.Job, !w.Settings.Purge); err != nil {
 			return nil, fmt.Errorf("the quarantine: %w", err)
 		}
 	}

@@ -3,15 +3,9 @@ package purge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
 
 	"github.com/hydrawalk/hydra"
-	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -30,9 +24,11 @@ type purger struct {
 	note func(any) error // Worker.Note
 	to   *quarantine     // nil: files are deleted
 
-	at     place
-	stat   walk.Stat // a buffer
-	failed error     // of a note
+	homes   []string // of the user
+	guarded string   // the root that was looked at last: see guard
+	at      place
+	stat    walk.Stat // a buffer
+	failed  error     // of a note
 }
 
 // place is the directory that is looked at, and what was seen of it that nobody else
@@ -45,6 +41,9 @@ type place struct {
 // File looks at one entry.
 func (p *purger) File(ctx context.Context, e *walk.Entry) error {
 	d := e.Dir()
+	if err := p.guard(d); err != nil {
+		return err
+	}
 	if e.Type() != 0 {
 		return p.special(e)
 	}
@@ -91,6 +90,22 @@ type wouldBe struct {
 	Mtime any    `json:"mtime"`
 }
 
+// guard ends the walk before anything below a root is deleted that is not to be. A root
+// that is a file is none of those; its directory is nil.
+func (p *purger) guard(d *walk.Dir) error {
+	if d == nil || d.Root() == p.guarded || !p.Settings.Purge || p.Settings.ForceRoot {
+		return nil
+	}
+	if p.homes == nil {
+		p.homes = homes()
+	}
+	if err := guardWalked(d, p.homes); err != nil {
+		return walk.Fatal(err)
+	}
+	p.guarded = d.Root()
+	return nil
+}
+
 // special counts what is no regular file, and stays.
 func (p *purger) special(e *walk.Entry) error {
 	if e.Type()&fs.ModeSymlink != 0 {
@@ -125,14 +140,7 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	case err != nil:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 		return
-	case !same(&a.Stat, &p.stat):
-		a.Result = hydra.ActChanged
-		return
-	}
-	if p.stat.Nlink < a.Stat.Nlink {
-		p.stat.Ctime = a.Stat.Ctime // it has the new one because another of its names is gone
-	}
-	if !p.rule.stillNames(&p.stat) {
+	case !same(&a.Stat, &p.stat) || !p.stillNames(&a.Stat):
 		a.Result = hydra.ActChanged
 		return
 	}
@@ -149,6 +157,17 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	default:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 	}
+}
+
+// stillNames tells whether the rule names a file as it is now, in p.stat. If another one
+// of its names was removed, its ctime is that of the removal, and the one that counts is
+// the one before.
+func (p *purger) stillNames(before *walk.Stat) bool {
+	now := p.stat
+	if now.Nlink < before.Nlink {
+		now.Ctime = before.Ctime
+	}
+	return p.rule.stillNames(&now)
 }
 
 // why is an error without what an act says itself.
@@ -201,17 +220,14 @@ func (p *purger) pass() {
 
 // EnterDir implements [walk.DirHandler].
 func (p *purger) EnterDir(_ context.Context, d *walk.Dir) error {
-	root := d.Depth() == 0 && p.Settings.Purge && !p.Settings.ForceRoot
-	if p.to == nil && !p.Settings.EmptyDirs && !root {
+	if err := p.guard(d); err != nil {
+		return err
+	}
+	if p.to == nil && !p.Settings.EmptyDirs {
 		return nil
 	}
 	if err := d.StatInto(&p.stat); err != nil {
 		return err
-	}
-	if root {
-		if err := guardOpen(d.Path(), &p.stat); err != nil {
-			return walk.Fatal(err)
-		}
 	}
 	if p.to.is(&p.stat) {
 		return fs.SkipDir
@@ -267,88 +283,4 @@ func (p *purger) Error(_ context.Context, err *walk.Error) {
 	} else {
 		p.Stats.StatErrorsFiles.Inc()
 	}
-}
-
-// quarantine is where files are moved to.
-type quarantine struct {
-	path     string
-	base     *walk.Base
-	dev, ino uint64
-	made     string // the directory that was made last
-}
-
-// openQuarantine opens the directory, and makes it if that is said.
-func openQuarantine(path string, create bool) (*quarantine, error) {
-	parent, err := walk.OpenBase(filepath.Dir(path) + string(filepath.Separator))
-	if err != nil {
-		return nil, err
-	}
-	defer parent.Close()
-	if create {
-		if err := parent.MakeDirs(filepath.Base(path), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	var st walk.Stat
-	switch err := parent.Stat(filepath.Base(path), &st); {
-	case errors.Is(err, fs.ErrNotExist) && !create:
-		return nil, nil // a dry run makes none
-	case err != nil:
-		return nil, err
-	case !st.Mode.IsDir():
-		return nil, fmt.Errorf("the quarantine %s is no directory", path)
-	}
-	if err := isOurs(path, &st); err != nil {
-		return nil, err
-	}
-	base, err := walk.OpenBase(path)
-	if err != nil {
-		return nil, err
-	}
-	q := &quarantine{path: path, base: base, dev: st.Dev, ino: st.Ino}
-	// A handler is not told when it has come to its end.
-	runtime.AddCleanup(q, func(b *walk.Base) { _ = b.Close() }, base)
-	return q, nil
-}
-
-// isOurs is an error unless nobody else can put anything into a directory, or take
-// something out: what is moved there was perhaps not for everybody.
-func isOurs(path string, st *walk.Stat) error {
-	if st.Known&walk.FieldUID != 0 && (int64(st.UID) != int64(os.Geteuid()) || st.Mode.Perm()&0o022 != 0) {
-		return fmt.Errorf("the quarantine %s has to belong to the user that purges, and nobody else may write there", report.Printable(path))
-	}
-	return nil
-}
-
-// is tells whether a directory is the quarantine.
-func (q *quarantine) is(st *walk.Stat) bool {
-	return q != nil && st.Dev == q.dev && st.Ino == q.ino && st.Ino != 0
-}
-
-// take moves a file to a path in the quarantine.
-func (q *quarantine) take(h *walk.Held, to string) error {
-	path := below(q.path, to)
-	if dir := path[:strings.LastIndexByte(path, '/')]; dir != q.made {
-		if err := q.base.MakeDirs(dir, 0o700); err != nil {
-			return err
-		}
-		var st walk.Stat
-		job, _, _ := strings.Cut(dir, "/")
-		if err := q.base.Stat(job, &st); err != nil {
-			return err
-		}
-		if err := isOurs(q.path+"/"+job, &st); err != nil {
-			return err
-		}
-		q.made = dir
-	}
-	return h.Move(q.base, path)
-}
-
-// place is where in the quarantine a file goes: by job, and by its whole path.
-func (s *Settings) place(job, path string) string {
-	if v := filepath.VolumeName(path); v != "" {
-		path = strings.NewReplacer(":", "", `\`, "/").Replace(v) + path[len(v):]
-	}
-	return strings.TrimRight(s.Quarantine.String(), string(filepath.Separator)) + "/" + job + "/" + strings.TrimLeft(filepath.ToSlash(path), "/")
 }
