@@ -2,6 +2,7 @@ package exec
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -291,5 +293,44 @@ func TestNoCommandRunsForWhatCommandsHaveWritten(t *testing.T) {
 		if err != nil || r.Stats.Entries != want || r.Stats.Failed != 0 {
 			t.Errorf("%v: %d entries, %d failed, %v %v", per, r.Stats.Entries, r.Stats.Failed, err, r.Errors)
 		}
+	}
+}
+
+// hanging is a process that no signal ends.
+type hanging struct{ done string }
+
+func (h *hanging) exited() bool { return false }
+func (h *hanging) terminate()   { h.done += "TERM " }
+func (h *hanging) kill()        { h.done += "KILL " }
+
+func TestACommandThatNoSignalEndsIsNotWaitedForForEver(t *testing.T) {
+	for _, cancelled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Settings{Timeout: Time(time.Hour), Grace: Time(10 * time.Second), Retries: 3}
+			ctx, cancel := context.WithCancel(t.Context())
+			if cancelled {
+				cancel()
+			}
+			defer cancel()
+			want := time.Duration(c.Grace) + waitForEnd
+			if !cancelled {
+				want += time.Duration(c.Timeout)
+			}
+			o, p := new(outcome), new(hanging)
+			began := time.Now()
+			o.await(ctx, p, make(chan struct{}), c)
+			if took := time.Since(began); took != want || p.done != "TERM KILL " {
+				t.Errorf("%q, %v, want %v", p.done, took, want)
+			}
+			if !o.hangs || o.stopped != cancelled || o.timedOut == cancelled || !o.final() {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+	s := newStats(Settings{})
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: s}}
+	h.count(&outcome{attempts: 1, timedOut: true, hangs: true}, &target{paths: []string{"/x"}})
+	if f := s.Failures.List()[0]; f.Item.ExitCode != nil || s.TimedOut != 1 {
+		t.Errorf("%+v", f)
 	}
 }

@@ -144,10 +144,6 @@ type target struct {
 	dir   bool // it is a directory
 }
 
-// waitForEnd is how long it is waited for a command that was killed. One that hangs in a
-// system call does not end.
-const waitForEnd = 5 * time.Second
-
 // run runs the command for a target and counts what came of it.
 func (h *handler) run(ctx context.Context, await func(context.Context, <-chan struct{}) error, t *target) error {
 	c := h.w.Settings // while it runs, these hold
@@ -169,8 +165,8 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(time.Duration(c.Grace) + waitForEnd):
-			return err // it hangs in the system, and remains
+		case <-time.After(time.Duration(c.Grace) + 2*waitForEnd):
+			return err // not even its start came to an end; it remains
 		}
 		if o.stopped {
 			return err // it remains
@@ -237,7 +233,7 @@ func (h *handler) count(o *outcome, t *target) {
 	switch {
 	case o.err != nil:
 		f.Error = o.err.Error()
-	case o.signal == "":
+	case o.signal == "" && !o.hangs:
 		f.ExitCode = &o.code
 	}
 	s.Failures.AddPath(f, []byte(t.paths[0]))
