@@ -20,6 +20,7 @@ import (
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/stats/statstest"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // hostile are arguments and paths of all kinds.
@@ -332,5 +333,17 @@ func TestACommandThatNoSignalEndsIsNotWaitedForForEver(t *testing.T) {
 	h.count(&outcome{attempts: 1, timedOut: true, hangs: true}, &target{paths: []string{"/x"}})
 	if f := s.Failures.List()[0]; f.Item.ExitCode != nil || s.TimedOut != 1 {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestACommandThatWasStoppedIsNotCounted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := newStats(Settings{})
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: s, Settings: Settings{Command: Argv{"true"}}}}
+	// The end of the command is seen first.
+	await := func(_ context.Context, done <-chan struct{}) error { <-done; return nil }
+	if err := h.run(ctx, await, &target{paths: []string{"/x"}}); !errors.Is(err, walk.ErrEnding) || s.Commands != 0 {
+		t.Errorf("%v, %d counted", err, s.Commands)
 	}
 }

@@ -168,9 +168,9 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 		case <-time.After(time.Duration(c.Grace) + 2*waitForEnd):
 			return err // not even its start came to an end; it remains
 		}
-		if o.stopped {
-			return err // it remains
-		}
+	}
+	if o.stopped {
+		return walk.ErrEnding // it remains, also if it ended before the walk was seen to
 	}
 	o.tag(&c, t)
 	h.count(o, t)
