@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -345,5 +346,30 @@ func TestACommandThatWasStoppedIsNotCounted(t *testing.T) {
 	await := func(_ context.Context, done <-chan struct{}) error { <-done; return nil }
 	if err := h.run(ctx, await, &target{paths: []string{"/x"}}); !errors.Is(err, walk.ErrEnding) || s.Commands != 0 {
 		t.Errorf("%v, %d counted", err, s.Commands)
+	}
+}
+
+func TestABatchIsALineThatCanBePrinted(t *testing.T) {
+	paths := slices.Repeat([]string{"/" + strings.Repeat("\xff", 4000)}, 1500)
+	length := func(i int) int { return len(paths[i]) }
+	for _, argv := range []Argv{{"x"}, {"x", "{}", "{}"}} {
+		s := &Settings{Per: perBatch, Command: argv}
+		n := argv.fit(s, 1<<40, len(paths), length)
+		if line := len(quoted(argv.expand(s, paths[:n]))) + 1; line > hydra.MostEmit || line < hydra.MostEmit/10*9 {
+			t.Errorf("%q: %d paths, %d bytes", argv, n, line)
+		}
+		s.BatchSize = 10
+		if n = argv.fit(s, 1<<40, len(paths), length); n != 10 {
+			t.Errorf("%d paths", n)
+		}
+		if n = argv.fit(s, 3*argv.times()*(4001+perArg), len(paths), length); n != 3 {
+			t.Errorf("%d paths where there is room for 3", n)
+		}
+	}
+	// One that does not fit fails, and the walk goes on.
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: newStats(Settings{}), Settings: Settings{Command: Argv{"x"}, DryRun: true}}}
+	var failed *walk.Error
+	if err := h.run(t.Context(), nil, &target{paths: []string{strings.Repeat("\xff", hydra.MostEmit/4)}}); !errors.As(err, &failed) {
+		t.Errorf("%v", err)
 	}
 }
