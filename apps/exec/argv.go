@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hydrawalk/hydra"
 )
 
 // Argv is a program and its arguments, of any bytes. In JSON each is a string, or
@@ -139,11 +141,36 @@ func (a Argv) times() int {
 	return max(n, 1)
 }
 
+// fit is how many of n paths a batch takes for which there is room, whose lengths are
+// asked for. A dry run prints it as one line, so it has to fit into one Emit in quotes.
+func (a Argv) fit(s *Settings, room, n int, length func(int) int) int {
+	line := hydra.MostEmit - len(quoted(a.expand(s, nil))) - 1
+	most := n
+	if s.BatchSize > 0 {
+		most = min(n, s.BatchSize)
+	}
+	for i := range most {
+		l, times := length(i), a.times()
+		room -= times * (l + perArg)
+		line -= times * (mostQuoted*l + aroundQuoted)
+		if room < 0 || line < 0 {
+			return i
+		}
+	}
+	return most
+}
+
 // replace replaces the placeholders in an argument. What was put in is not looked at
 // again: a name may hold one.
 func replace(arg, path string) string {
 	return strings.NewReplacer(holdParent, filepath.Dir(path), holdName, filepath.Base(path), holdPath, path).Replace(arg)
 }
+
+// What quotes make of an argument at most: of each byte, and around it.
+const (
+	mostQuoted   = len(`\377`)
+	aroundQuoted = len(` $''`)
+)
 
 // quoted is a command as a shell would take it, on one line.
 func quoted(argv []string) string {

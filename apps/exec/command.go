@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -20,6 +19,7 @@ type outcome struct {
 	took     time.Duration // the last attempt
 	stopped  bool          // it was ended because the walk was: nothing came of it
 	timedOut bool
+	hangs    bool   // it was killed and did not end: nobody waits for it any more
 	err      error  // it could not be started
 	code     int    // if it ended by itself
 	signal   string // otherwise
@@ -32,11 +32,17 @@ type outcome struct {
 
 func (o *outcome) ok() bool { return o.err == nil && !o.timedOut && o.signal == "" && o.code == 0 }
 
+// final tells whether it makes no sense to run the command again: what hangs may still
+// be doing what it was to do.
+func (o *outcome) final() bool { return o.ok() || o.stopped || o.hangs }
+
 // why says how it failed.
 func (o *outcome) why() string {
 	switch {
 	case o.err != nil:
 		return "could not be started: " + o.err.Error()
+	case o.hangs:
+		return fmt.Sprintf("took longer than it may, and did not end when it was killed: it was left after %v", o.took.Round(time.Millisecond))
 	case o.timedOut:
 		return fmt.Sprintf("took longer than it may, and was ended after %v", o.took.Round(time.Millisecond))
 	case o.signal != "":
@@ -97,7 +103,7 @@ func (h *handler) attempts(ctx context.Context, c *Settings, t *target) *outcome
 	for attempt := int64(1); ; attempt++ {
 		o := h.once(ctx, c, t, attempt)
 		o.attempts = attempt
-		if o.ok() || o.stopped || attempt > int64(c.Retries) {
+		if o.final() || attempt > int64(c.Retries) {
 			return o
 		}
 		select {
@@ -147,6 +153,10 @@ func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int6
 	return o
 }
 
+// waitForEnd is how long it is waited for a command that was killed. One that hangs in a
+// system call does not end.
+const waitForEnd = 5 * time.Second
+
 // run runs a command and ends it, with all in its group, when it takes too long or
 // ctx ends.
 func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
@@ -161,44 +171,72 @@ func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
 		return
 	}
 	ended := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		var late <-chan time.Time
-		if c.Timeout > 0 {
-			timer := time.NewTimer(time.Duration(c.Timeout))
-			defer timer.Stop()
-			late = timer.C
-		}
-		stopped := false
-		select {
-		case <-ended:
-			return
-		case <-ctx.Done():
-			stopped = true
-		case <-late:
-		}
-		if errors.Is(cmd.Process.Signal(syscall.Signal(0)), os.ErrProcessDone) {
-			<-ended // it has ended in time; only its output is waited for
-			return
-		}
-		o.stopped, o.timedOut = stopped, !stopped
-		group.terminate()
-		grace := time.NewTimer(time.Duration(c.Grace))
-		defer grace.Stop()
-		select {
-		case <-ended:
-		case <-grace.C:
-		}
-		group.kill() // also what did not end with it
-	})
-	err = cmd.Wait()
+	// It is not waited for if the command hangs: nobody can end that.
+	go func() {
+		err = cmd.Wait()
+		group.close()
+		close(ended)
+	}()
+	o.await(ctx, started{group, cmd.Process}, ended, c)
 	o.took = time.Since(began)
-	close(ended)
-	wg.Wait()
-	group.close()
+	if o.hangs {
+		return // what cmd has is not to be looked at
+	}
 	o.code, o.signal = status(cmd.ProcessState)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && !o.stopped && !o.timedOut {
 		o.err = err // of the pipes
+	}
+}
+
+// process is what is waited for.
+type process interface {
+	exited() bool // by itself; its output may be waited for
+	terminate()
+	kill()
+}
+
+// started is a command that was started.
+type started struct {
+	group
+	process *os.Process
+}
+
+func (s started) exited() bool {
+	return errors.Is(s.process.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// await waits for the end of p, and brings it about when it takes too long or ctx ends.
+//
+//	running ── late, ctx ──► SIGTERM ── Grace ──► SIGKILL ── waitForEnd ──► hangs
+//	   └──────── ended ─────────┴────── ended ───────┘
+func (o *outcome) await(ctx context.Context, p process, ended <-chan struct{}, c *Settings) {
+	var late <-chan time.Time
+	if c.Timeout > 0 {
+		late = time.After(time.Duration(c.Timeout))
+	}
+	stopped := false
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+		stopped = true
+	case <-late:
+	}
+	if p.exited() {
+		<-ended // it has ended in time; only its output is waited for
+		return
+	}
+	o.stopped, o.timedOut = stopped, !stopped
+	p.terminate()
+	select {
+	case <-ended:
+	case <-time.After(time.Duration(c.Grace)):
+	}
+	p.kill() // also what did not end with it
+	select {
+	case <-ended:
+	case <-time.After(waitForEnd):
+		o.hangs = true
 	}
 }

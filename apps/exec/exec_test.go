@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -296,6 +298,45 @@ func TestNoCommandRunsForWhatCommandsHaveWritten(t *testing.T) {
 	}
 }
 
+// hanging is a process that no signal ends.
+type hanging struct{ done string }
+
+func (h *hanging) exited() bool { return false }
+func (h *hanging) terminate()   { h.done += "TERM " }
+func (h *hanging) kill()        { h.done += "KILL " }
+
+func TestACommandThatNoSignalEndsIsNotWaitedForForEver(t *testing.T) {
+	for _, cancelled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Settings{Timeout: Time(time.Hour), Grace: Time(10 * time.Second), Retries: 3}
+			ctx, cancel := context.WithCancel(t.Context())
+			if cancelled {
+				cancel()
+			}
+			defer cancel()
+			want := time.Duration(c.Grace) + waitForEnd
+			if !cancelled {
+				want += time.Duration(c.Timeout)
+			}
+			o, p := new(outcome), new(hanging)
+			began := time.Now()
+			o.await(ctx, p, make(chan struct{}), c)
+			if took := time.Since(began); took != want || p.done != "TERM KILL " {
+				t.Errorf("%q, %v, want %v", p.done, took, want)
+			}
+			if !o.hangs || o.stopped != cancelled || o.timedOut == cancelled || !o.final() {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+	s := newStats(Settings{})
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: s}}
+	h.count(&outcome{attempts: 1, timedOut: true, hangs: true}, &target{paths: []string{"/x"}})
+	if f := s.Failures.List()[0]; f.Item.ExitCode != nil || s.TimedOut != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestACommandThatWasStoppedIsNotCounted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -305,5 +346,30 @@ func TestACommandThatWasStoppedIsNotCounted(t *testing.T) {
 	await := func(_ context.Context, done <-chan struct{}) error { <-done; return nil }
 	if err := h.run(ctx, await, &target{paths: []string{"/x"}}); !errors.Is(err, walk.ErrEnding) || s.Commands != 0 {
 		t.Errorf("%v, %d counted", err, s.Commands)
+	}
+}
+
+func TestABatchIsALineThatCanBePrinted(t *testing.T) {
+	paths := slices.Repeat([]string{"/" + strings.Repeat("\xff", 4000)}, 1500)
+	length := func(i int) int { return len(paths[i]) }
+	for _, argv := range []Argv{{"x"}, {"x", "{}", "{}"}} {
+		s := &Settings{Per: perBatch, Command: argv}
+		n := argv.fit(s, 1<<40, len(paths), length)
+		if line := len(quoted(argv.expand(s, paths[:n]))) + 1; line > hydra.MostEmit || line < hydra.MostEmit/10*9 {
+			t.Errorf("%q: %d paths, %d bytes", argv, n, line)
+		}
+		s.BatchSize = 10
+		if n = argv.fit(s, 1<<40, len(paths), length); n != 10 {
+			t.Errorf("%d paths", n)
+		}
+		if n = argv.fit(s, 3*argv.times()*(4001+perArg), len(paths), length); n != 3 {
+			t.Errorf("%d paths where there is room for 3", n)
+		}
+	}
+	// One that does not fit fails, and the walk goes on.
+	h := &handler{w: &hydra.Worker[Settings, Stats]{Stats: newStats(Settings{}), Settings: Settings{Command: Argv{"x"}, DryRun: true}}}
+	var failed *walk.Error
+	if err := h.run(t.Context(), nil, &target{paths: []string{strings.Repeat("\xff", hydra.MostEmit/4)}}); !errors.As(err, &failed) {
+		t.Errorf("%v", err)
 	}
 }

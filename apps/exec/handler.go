@@ -3,6 +3,7 @@ package exec
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -100,15 +101,7 @@ func (h batches) BatchSize(entries []walk.Entry) int {
 	if len(entries) > 0 {
 		room -= 2 * (len(entries[0].Root()) + len(entries[0].Path())) // in the environment
 	}
-	n := 0
-	for i := range entries {
-		room -= s.Command.times() * (len(entries[i].Path()) + perArg)
-		if room < 0 || s.BatchSize > 0 && n >= s.BatchSize {
-			break
-		}
-		n++
-	}
-	return n
+	return s.Command.fit(s, room, len(entries), func(i int) int { return len(entries[i].Path()) })
 }
 
 func (h batches) Batch(ctx context.Context, entries []walk.Entry) error {
@@ -144,10 +137,6 @@ type target struct {
 	dir   bool // it is a directory
 }
 
-// waitForEnd is how long it is waited for a command that was killed. One that hangs in a
-// system call does not end.
-const waitForEnd = 5 * time.Second
-
 // run runs the command for a target and counts what came of it.
 func (h *handler) run(ctx context.Context, await func(context.Context, <-chan struct{}) error, t *target) error {
 	c := h.w.Settings // while it runs, these hold
@@ -155,7 +144,11 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 		s := h.w.Stats
 		s.Commands.Inc()
 		s.Entries.Add(int64(len(t.paths)))
-		return h.w.Emit([]byte(quoted(c.Command.expand(&c, t.paths)) + "\n"))
+		line := quoted(c.Command.expand(&c, t.paths)) + "\n"
+		if len(line) > hydra.MostEmit {
+			return &walk.Error{Op: opExec, Path: t.paths[0], Err: errors.New("the command is too long to be printed"), Dir: t.dir}
+		}
+		return h.w.Emit([]byte(line))
 	}
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -169,8 +162,8 @@ func (h *handler) run(ctx context.Context, await func(context.Context, <-chan st
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(time.Duration(c.Grace) + waitForEnd):
-			return err // it hangs in the system, and remains
+		case <-time.After(time.Duration(c.Grace) + 2*waitForEnd):
+			return err // not even its start came to an end; it remains
 		}
 	}
 	if o.stopped {
@@ -237,7 +230,7 @@ func (h *handler) count(o *outcome, t *target) {
 	switch {
 	case o.err != nil:
 		f.Error = o.err.Error()
-	case o.signal == "":
+	case o.signal == "" && !o.hangs:
 		f.ExitCode = &o.code
 	}
 	s.Failures.AddPath(f, []byte(t.paths[0]))

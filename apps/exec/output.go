@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/walk"
@@ -27,14 +29,25 @@ type sinks struct {
 // head keeps the first bytes that are written, and counts all.
 type head struct {
 	most int
+
+	mu   sync.Mutex
 	kept []byte
 	all  int64
 }
 
 func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.all += int64(len(p))
 	h.kept = append(h.kept, p[:min(len(p), h.most-len(h.kept))]...)
 	return len(p), nil
+}
+
+// take returns what was written until now. A command that hangs may write more.
+func (h *head) take() (kept []byte, all int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.kept), h.all
 }
 
 func (h *handler) openSinks(c *Settings, t *target) (*sinks, error) {
@@ -66,8 +79,9 @@ func (s *sinks) attach(cmd *exec.Cmd) {
 // collect notes what was written, and closes what is open.
 func (s *sinks) collect(o *outcome) {
 	if s.out == nil {
-		o.stdout, o.written, o.cut = s.stdout.kept, s.stdout.all, s.stdout.all > int64(len(s.stdout.kept))
-		o.stderr = s.stderr.kept
+		o.stdout, o.written = s.stdout.take()
+		o.cut = o.written > int64(len(o.stdout))
+		o.stderr, _ = s.stderr.take()
 		return
 	}
 	if fi, err := s.out.Stat(); err == nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 )
 
@@ -94,15 +95,17 @@ func scratch(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = os.Remove(f.Name()) // where an open file can not be removed, close does it
+	_ = os.Remove(f.Name()) // where an open file can not be removed, discard does it
 	return f, nil
 }
 
 // discard closes a scratch file.
 func discard(f *os.File) {
 	if f != nil {
-		_ = f.Close()           // nobody reads it any more
-		_ = os.Remove(f.Name()) // mostly it is gone already
+		_ = f.Close() // nobody reads it any more
+		if runtime.GOOS == "windows" {
+			_ = os.Remove(f.Name()) // elsewhere it is gone, and the name may be another's
+		}
 	}
 }
 
