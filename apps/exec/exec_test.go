@@ -373,3 +373,32 @@ func TestABatchIsALineThatCanBePrinted(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAPathWhereTheOutputGoesIsRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no true")
+	}
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out")
+	if err := os.MkdirAll(filepath.Join(out, "a", "b"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"f", "a/f", "a/b/f"} {
+		if err := os.WriteFile(filepath.Join(out, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"out", "out/a", "out/a/b", "out/f", "out/a/f"} {
+		for _, per := range []string{perFile, perBatch, perDir} {
+			if per == perDir && strings.HasSuffix(name, "f") {
+				continue // there is no directory
+			}
+			app := App()
+			app.Settings.Per, app.Settings.OutputDir, app.Settings.Command = per, out, Argv{"true"}
+			r, err := hydra.Run(t.Context(), app, []string{filepath.Join(dir, name)}, &hydra.Options{Acts: t.TempDir()})
+			if err != nil || r.Stats.Commands != 0 || len(r.Errors) != 1 || !strings.Contains(r.Errors[0].Error, "--output-dir") {
+				t.Errorf("%s, per %s: %d commands, %v %v", name, per, r.Stats.Commands, err, r.Errors)
+			}
+		}
+	}
+}

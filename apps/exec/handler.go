@@ -38,6 +38,11 @@ func (h *handler) Act(_ context.Context, _ *walk.Held, a *hydra.Act) { a.Result 
 
 // EnterDir implements [walk.DirHandler].
 func (h *handler) EnterDir(_ context.Context, d *walk.Dir) error {
+	if d.Parent() == nil {
+		if err := h.files.refuse(d.Path()); err != nil {
+			return err
+		}
+	}
 	if own, err := h.files.holds(d); own || err != nil {
 		return cmp.Or(err, fs.SkipDir)
 	}
@@ -87,6 +92,12 @@ func (h batches) File(_ context.Context, e *walk.Entry) error {
 
 // skips is nil for an entry that is meant.
 func (h *handler) skips(e *walk.Entry) error {
+	if e.Dir() == nil {
+		// A PATH that is a file lies where its directory does, wherever it leads.
+		if err := h.files.refuse(filepath.Dir(e.Path())); err != nil {
+			return err
+		}
+	}
 	meant, err := h.selects.Match(e)
 	if err == nil && !meant {
 		err = walk.SkipFile

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -116,6 +117,31 @@ func (d *outputDir) holds(dir *walk.Dir) (bool, error) {
 		return false, err
 	}
 	return sameDir(d.info, st), nil
+}
+
+// refuse is the error of a PATH that lies in this directory, or is it.
+func (d *outputDir) refuse(path string) error {
+	if d == nil {
+		return nil
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	for {
+		fi, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if os.SameFile(fi, d.info) {
+			return errors.New("it lies in the directory of --output-dir")
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return nil
+		}
+		path = above
+	}
 }
 
 func openOutputDir(dir string) (*outputDir, error) {
