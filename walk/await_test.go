@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -351,6 +352,40 @@ func TestABatchHasOneOutcome(t *testing.T) {
 		totals, err = Trees(t.Context(), []string{"f001"}, func(int) (Handler, error) { return failing{c.err}, nil }, &Options{FS: files(9), Workers: 1})
 		if sum := totals.ProcessedFiles + totals.FailedFiles + totals.SkippedFiles; err != nil || sum != 1 {
 			t.Errorf("%v: %+v, %v", c.err, totals, err)
+		}
+	}
+}
+
+// choosing counts how often it is asked for an entry.
+type choosing struct {
+	asked *atomic.Int64
+	size  int
+}
+
+func (c choosing) File(context.Context, *Entry) error { c.asked.Add(1); return ToBatch }
+func (c choosing) BatchSize([]Entry) int              { return c.size }
+func (c choosing) Batch(_ context.Context, entries []Entry) error {
+	if len(entries) > c.size {
+		return Fatal(fmt.Errorf("a batch of %d", len(entries)))
+	}
+	return nil
+}
+
+// However small batches are: to choose an entry may take its attributes.
+func TestAnEntryThatWaitsForABatchIsAskedForOnce(t *testing.T) {
+	const n = 700
+	for _, workers := range []int{1, 4} {
+		var asked atomic.Int64
+		newHandler := func(int) (Handler, error) { return choosing{&asked, 3}, nil }
+		totals, err := Trees(t.Context(), []string{"."}, newHandler, &Options{FS: files(n), Workers: workers})
+		if err != nil || totals.ProcessedFiles != n || asked.Load() != n {
+			t.Errorf("%d workers: %d were asked for, %d handled, %v", workers, asked.Load(), totals.ProcessedFiles, err)
+		}
+		asked.Store(0)
+		o := ShareOptions{Options: Options{FS: files(n)}}
+		o.NewHandler = newHandler
+		if shared := resume(t, nil, []Item{{}}, o); shared.ProcessedFiles != n || asked.Load() != n {
+			t.Errorf("shared: %d were asked for, %d handled", asked.Load(), shared.ProcessedFiles)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // ToBatch is returned by [Handler.File] of a [Batcher] for an entry that waits for
-// Batch. Nothing may have been counted for it: File may be called for it again.
+// Batch. Nothing may have been counted for it: File may be called for it again. Another
+// worker, for whose handler File was not called, may call Batch.
 var ToBatch = errors.New("this entry waits for a batch")
 
 // Batcher may be implemented by a [Handler] that handles several entries at once. It
@@ -50,7 +51,7 @@ func (w *worker) batches(ctx context.Context, d *Dir) {
 		entries, rest := w.nextBatch(ctx, d)
 		if rest < len(w.batch) {
 			// Nobody knows how long this batch takes: others may have the rest.
-			t := task{dir: d, chunk: bytes.Clone(w.batch[rest:])}
+			t := task{dir: d, chunk: bytes.Clone(w.batch[rest:]), chosen: true}
 			if w.p.share != nil {
 				t.x = &piece{of: w.track(d), raw: w.hand.raw}
 			}

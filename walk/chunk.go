@@ -139,7 +139,7 @@ func (w *worker) handle(ctx context.Context, d *Dir, chunk []byte) {
 		}
 		typ := e.typ
 		w.hereLen = len(at)
-		goOn := w.file(ctx, e)
+		goOn := w.chosen && w.toBatch(ctx, e) || !w.chosen && w.file(ctx, e)
 		if w.offered > 0 {
 			at, chunk = at[:len(at)-w.offered], chunk[:len(chunk)-w.offered]
 			w.offered = 0
@@ -222,7 +222,7 @@ func (w *worker) split(d *Dir, chunk []byte) []byte {
 func (w *worker) splitPlain(d *Dir, chunk []byte, first int) []byte {
 	w.handAll = w.handAll[:len(w.handAll)-(len(chunk)-first)]
 	d.reading.parts.Add(1)
-	w.give(task{dir: d, chunk: append([]byte(nil), chunk[first:]...)})
+	w.give(task{dir: d, chunk: append([]byte(nil), chunk[first:]...), chosen: w.chosen})
 	return chunk[:first]
 }
 

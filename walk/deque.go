@@ -7,13 +7,15 @@ import "sync"
 //	dir.reading == nil   open the directory and read it
 //	chunk == nil         the directory's cursor: go on reading it
 //	chunk                handle these entries of it; they passed the filter
+//	chosen               File returned ToBatch for all of chunk
 //
 // In a shared walk there is no cursor, and x says what a task is that is more
 // than a directory to open.
 type task struct {
-	dir   *Dir
-	chunk []byte
-	x     *piece
+	dir    *Dir
+	chunk  []byte
+	x      *piece
+	chosen bool // others are not told: they call File again
 }
 
 // deque holds the tasks of one worker.

@@ -241,7 +241,7 @@ func (w *worker) splitShared(d *Dir, chunk []byte, first int) []byte {
 	x.of = w.track(d)
 	w.handAll = w.handAll[:len(w.handAll)-(len(chunk)-first)]
 	d.reading.parts.Add(1)
-	w.give(task{dir: d, chunk: bytes.Clone(chunk[first:]), x: x})
+	w.give(task{dir: d, chunk: bytes.Clone(chunk[first:]), x: x, chosen: w.chosen})
 	if w.p.attention.Load()&hungry != 0 {
 		s.notify()
 	}
@@ -263,7 +263,9 @@ func (w *worker) sharedTask(ctx context.Context, t task) {
 		w.listRange(ctx, d, x)
 		w.endPart(ctx, d)
 	default:
+		w.chosen = t.chosen
 		w.handlePiece(ctx, d, t.chunk, *x)
+		w.chosen = false
 	}
 }
 

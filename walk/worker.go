@@ -65,6 +65,7 @@ type worker struct {
 	offered      int    // of these, bytes that others were given in the midst of File
 	batch        []byte // records of entries that wait for Batch
 	batched      bool   // the entry at hand does
+	chosen       bool   // all of the chunk at hand do: see task
 
 	spare     *reading  // for the next directory
 	buf, kept []byte    // a chunk, and what Filter kept of it
@@ -144,7 +145,9 @@ func (w *worker) walk(ctx context.Context, newHandler func(int) (Handler, error)
 			w.sharedTask(ctx, t)
 			w.task = task{}
 		case t.chunk != nil:
+			w.chosen = t.chosen
 			w.handle(ctx, t.dir, t.chunk)
+			w.chosen = false
 			w.queueSubs(t.dir)
 			w.endPart(ctx, t.dir)
 		case t.dir.reading == nil:
