@@ -107,7 +107,11 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 		if st.Phase == ledger.Ended {
 			mail.drain(ctx)
 			stopOutput()
-			return j.result(ctx, st)
+			doc, err := j.result(ctx, st)
+			if doc == nil && ctx.Err() != nil {
+				err = context.Cause(ctx) // as of output that could not be written just now
+			}
+			return doc, err
 		}
 	}
 }
