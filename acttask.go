@@ -98,7 +98,7 @@ func (t *task[C, S]) Tail(ctx context.Context) (func(), error) {
 	settings := t.settings
 	t.tailed = true
 	t.mu.Unlock()
-	return count, t.app.Tail(ctx, &Tail[C, S]{
+	tail := &Tail[C, S]{
 		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.acts,
 		unpaused: t.acts.Unpaused,
 		lines: func(ctx context.Context, f func(*actLine) error) error {
@@ -131,6 +131,10 @@ func (t *task[C, S]) Tail(ctx context.Context) (func(), error) {
 				c.acts.saw(tailWorker, batch)
 			})
 		},
+		records: t.records.file(tailWorker),
+	}
+	return count, tail.run(ctx, t.app, func(item *ErrorItem) {
+		t.aside(func(c *counted[S]) { c.errors.aside(item) })
 	})
 }
 

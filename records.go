@@ -68,8 +68,12 @@ func (r *recorder) file(worker int) *recordFile {
 	if err != nil {
 		panic(err) // strings and a number
 	}
+	who := fmt.Sprintf("worker-%d", worker)
+	if worker == tailWorker {
+		who = "tail"
+	}
 	f := &recordFile{
-		path: filepath.Join(r.dir, fmt.Sprintf("%s-worker-%d.jsonl", r.names, worker)),
+		path: filepath.Join(r.dir, fmt.Sprintf("%s-%s.jsonl", r.names, who)),
 		head: append(append([]byte(","), printed(text[1:len(text)-1])...), `,"record":`...),
 	}
 	r.mu.Lock()

@@ -27,6 +27,7 @@ type Tail[C, S any] struct {
 	log      actLog
 	unpaused func(context.Context) error // returns when the job is not paused
 	lines    func(context.Context, func(*actLine) error) error
+	records  *recordFile                                 // nil: nothing is recorded
 	count    func(f func(*S), acts []*Act, batch uint64) // all at once, and what failed as well
 	number   uint64
 	spent    bool
@@ -47,6 +48,26 @@ func (t *Tail[C, S]) Lines(ctx context.Context, f func(note json.RawMessage, a *
 		}
 		return nil
 	})
+}
+
+// Record writes v down for people, as [Worker.Record] does: twice if the tail is done
+// again because a client died.
+func (t *Tail[C, S]) Record(v any) error {
+	if t.records == nil {
+		return nil
+	}
+	return t.records.add(v)
+}
+
+// run runs the tail of an application. What of its records was lost is told to lost.
+func (t *Tail[C, S]) run(ctx context.Context, app *App[C, S], lost func(*ErrorItem)) error {
+	err := app.Tail(ctx, t)
+	if t.records != nil {
+		if item := t.records.flush(); item != nil {
+			lost(item)
+		}
+	}
+	return err
 }
 
 // Count changes the statistics of the job when the tail has ended: once, whoever dies.
@@ -302,6 +323,7 @@ func (r *run[C, S]) tail(ctx context.Context, roots []string) error {
 		Settings: r.settings, Log: r.o.logger(r.app.Name), Roots: roots, log: r.acts,
 		unpaused: func(context.Context) error { return nil },
 		lines:    func(_ context.Context, f func(*actLine) error) error { return r.acts.read(f) },
+		records:  r.records.file(tailWorker),
 		count: func(f func(*S), acts []*Act, _ uint64) {
 			if f != nil {
 				f(r.sum)
@@ -315,5 +337,5 @@ func (r *run[C, S]) tail(ctx context.Context, roots []string) error {
 			}
 		},
 	}
-	return r.app.Tail(ctx, t)
+	return t.run(ctx, r.app, r.errors.aside)
 }

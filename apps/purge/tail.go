@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/stats"
 	"github.com/hydrawalk/hydra/walk"
 )
 
@@ -70,6 +71,7 @@ func tail(ctx context.Context, t *hydra.Tail[Settings, Stats]) error {
 		}
 		if !t.Settings.Purge {
 			would++
+			_ = t.Record(wouldBe{opRmdir, stats.PathOf(string(n.Path)), n.Stat.Size, n.Stat.UID, n.Stat.Mtime.Time()}) // what is lost is told
 			return true, ctx.Err()
 		}
 		a := &hydra.Act{Op: opRmdir, Root: string(n.Root), Path: string(n.Path), Stat: *n.Stat}
