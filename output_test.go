@@ -63,7 +63,7 @@ func (w *wholeWrites) paths(pad int) []string {
 }
 
 func TestEachEmitComesOutOnceAndWhole(t *testing.T) {
-	fsys := tree(40, 50)
+	fsys := tree(20, 20)
 	var want []string
 	for path := range fsys {
 		want = append(want, path)
@@ -100,6 +100,9 @@ func TestTheOutputOfAClusterIsThatOfOneProcess(t *testing.T) {
 	// The last is much more than may wait to be written.
 	for _, pad := range []int{0, 1000, 2 * emitsMost / len(want)} {
 		t.Run(fmt.Sprint(pad), func(t *testing.T) {
+			if testing.Short() && pad > 1000 {
+				t.Skip("it compresses hundreds of megabytes")
+			}
 			app := talker(pad)
 			c := newCluster(t)
 			c.serve()

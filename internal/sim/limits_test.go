@@ -115,8 +115,8 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 		loss    float64
 	}{{2000, 120_000, 1, 0}, {50, 4000, 1, 0}, {20_000, 500_000, 1, 0}, {2000, 120_000, 1, 0.1}, {2000, 120_000, 2, 0}} {
 		t.Run(fmt.Sprint(tt.limit, tt.servers, tt.loss), func(t *testing.T) {
-			if testing.Short() && tt.limit > 10_000 {
-				t.Skip("it makes a million calls")
+			if testing.Short() && tt.dirs > 10_000 && tt.servers+int(10*tt.loss) != 2 {
+				t.Skip("it makes hundreds of thousands of calls")
 			}
 			s := quiet(1, tt.dirs, 5, 16)
 			s.Effort = effort{}
@@ -209,6 +209,9 @@ func TestAllClientsTogetherKeepToTheLimit(t *testing.T) {
 }
 
 func TestALimitIsChangedWithinTwoSecondsAndPausingCountsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes hundreds of thousands of calls")
+	}
 	s := quiet(2, 300_000, 3, 8)
 	s.Effort = effort{Dir: time.Millisecond}
 	err := inBubble(t, s, nil, func(w *world) error {
@@ -310,6 +313,9 @@ func (s *storage) mean() time.Duration {
 }
 
 func TestTheLatencyOfAllClientsIsHeldAtItsTarget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes hundreds of thousands of calls")
+	}
 	for _, restart := range []bool{false, true} {
 		s := quiet(3, 120_000, 3, 8)
 		s.Effort = effort{}

@@ -126,6 +126,9 @@ func writeBusy(path string, runs []*scaled) error {
 }
 
 func TestTwiceTheClientsTakeHalfTheTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it walks large trees")
+	}
 	for _, s := range []*scaled{{dirs: 50_000, clients: 1, workers: 8}, {dirs: 100_000, clients: 4, workers: 8}, {dirs: 200_000, clients: 10, workers: 8}} {
 		if s.run(t); s.efficiency < 0.9 {
 			t.Errorf("%d clients have an efficiency of %.3f, want 0.9", s.clients, s.efficiency)

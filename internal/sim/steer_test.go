@@ -115,7 +115,11 @@ func (w *world) calls() *atomic.Int64 {
 }
 
 func TestNoHandlerIsCalledWhileTheJobIsPausedWhateverHappens(t *testing.T) {
-	for seed := range uint64(6) {
+	seeds := uint64(6)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		s := pausedSettings(seed)
 		if err := inBubble(t, s, nil, (*world).pauseThrice); err != nil {
 			t.Errorf("%v\n%s", err, s)
