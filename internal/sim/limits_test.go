@@ -237,7 +237,8 @@ func TestALimitIsChangedWithinTwoSecondsAndPausingCountsNothing(t *testing.T) {
 			if st.Limit != limit {
 				return fmt.Errorf("the status tells the limit %g", st.Limit)
 			}
-			if limit == 0 && rate < free/2 || limit > 0 && (rate < 0.95*limit || rate > 1.05*limit) {
+			// After no limit the shares take a while longer to be even: fewer calls, never more.
+			if limit == 0 && rate < free/2 || limit > 0 && (rate < 0.9*limit || rate > 1.05*limit) {
 				return fmt.Errorf("%.1f calls/s two seconds after the limit was set to %g; without it there were %.0f", rate, limit, free)
 			}
 			w.sleep(2 * time.Second)
