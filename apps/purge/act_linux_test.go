@@ -3,6 +3,7 @@ package purge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -184,6 +185,43 @@ func readIt(t *testing.T, path string) {
 	}
 	if st.Atim.Sec == longAgo.Unix() {
 		t.Skip("not here: times of access")
+	}
+}
+
+// A rename gives all names of a file another ctime.
+func TestAllNamesOfAFileAreMovedAway(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(root, "0")
+	if err := os.WriteFile(first, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 30 {
+		if err := os.Link(first, filepath.Join(root, fmt.Sprint(n+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app := App()
+	app.Settings.Purge, app.Settings.All, app.Settings.dir = true, true, filepath.Join(filepath.Dir(root), "q")
+	r, err := hydra.Run(t.Context(), app, []string{root}, &hydra.Options{Acts: t.TempDir(), Workers: 2})
+	if err != nil || r.Stats.Quarantined != 31 || r.Stats.Changed.Count != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for what, change := range map[string]func(string) error{
+		"mode":     func(path string) error { return os.Chmod(path, 0o600) },
+		"name":     func(path string) error { return os.Link(path, path+"2") },
+		"contents": func(path string) error { return os.WriteFile(path, []byte("new"), 0) },
+	} {
+		_, got := after(t, Settings{All: true, dir: filepath.Join(t.TempDir(), "q")}, func(path string) {
+			if err := change(path); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got.Result != hydra.ActChanged {
+			t.Errorf("another %s: %s %s", what, got.Result, got.Error)
+		}
 	}
 }
 

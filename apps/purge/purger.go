@@ -140,7 +140,7 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	case err != nil:
 		a.Result, a.Error = hydra.ActFailed, why(err)
 		return
-	case !same(&a.Stat, &p.stat) || !p.stillNames(&a.Stat):
+	case !same(&a.Stat, &p.stat, a.Op) || !p.stillNames(&a.Stat):
 		a.Result = hydra.ActChanged
 		return
 	}
@@ -159,14 +159,11 @@ func (p *purger) Act(_ context.Context, h *walk.Held, a *hydra.Act) {
 	}
 }
 
-// stillNames tells whether the rule names a file as it is now, in p.stat. If another one
-// of its names was removed, its ctime is that of the removal, and the one that counts is
-// the one before.
+// stillNames tells whether the rule names a file as it is now, in p.stat. If its ctime is
+// another one it is that of an act of ours: the one that counts is the one before.
 func (p *purger) stillNames(before *walk.Stat) bool {
 	now := p.stat
-	if now.Nlink < before.Nlink {
-		now.Ctime = before.Ctime
-	}
+	now.Ctime = before.Ctime
 	return p.rule.stillNames(&now)
 }
 
@@ -180,13 +177,17 @@ func why(err error) string {
 }
 
 // same tells whether a file is the one that was looked at, and was not changed since.
-// Its ctime changes when another one of its names is removed, as we may have done.
-func same(before, now *walk.Stat) bool {
+// Its ctime changes when another one of its names is removed, as we may have done, or
+// moved: then it has as many names, and what else changes the ctime has to be as it was.
+func same(before, now *walk.Stat, op string) bool {
 	if before.Known&walk.FieldIno != 0 && (now.Dev != before.Dev || now.Ino != before.Ino) {
 		return false
 	}
+	fewer := now.Nlink < before.Nlink
+	moved := op == opMove && before.Nlink > 1 && now.Nlink == before.Nlink &&
+		now.Mode == before.Mode && now.UID == before.UID && now.GID == before.GID
 	return now.Mode.Type() == before.Mode.Type() && now.Size == before.Size && now.Mtime == before.Mtime &&
-		(now.Ctime == before.Ctime || now.Nlink < before.Nlink)
+		(now.Ctime == before.Ctime || fewer || moved)
 }
 
 // see returns what is seen of a directory; nil is that of a file that was given.
