@@ -44,7 +44,9 @@ type actFile struct {
 	spent bool // more was asked for than is left
 }
 
-func newActFile(dir string, head actHead, most int64) (*actFile, error) {
+// newActFile is the file in a directory, which has to be of use if it is needed for
+// certain; else it is made with the first line.
+func newActFile(dir string, head actHead, most int64, needed bool) (*actFile, error) {
 	if dir == "" {
 		var err error
 		if dir, err = ActsDir(); err != nil {
@@ -55,8 +57,10 @@ func newActFile(dir string, head actHead, most int64) (*actFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkRecords(dir); err != nil {
-		return nil, err
+	if needed {
+		if err := checkRecords(dir); err != nil {
+			return nil, err
+		}
 	}
 	return &actFile{path: filepath.Join(dir, head.Job+".jsonl"), head: append(printed(text), '\n'), left: most, most: most}, nil
 }
@@ -77,6 +81,9 @@ func (a *actFile) write(lines []byte) error {
 
 // begin makes the file, so that it is there for certain.
 func (a *actFile) begin() (err error) {
+	if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
+		return err
+	}
 	a.f, err = os.OpenFile(a.path, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return err

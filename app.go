@@ -50,6 +50,9 @@ type App[C, S any] struct {
 	// in one result. nil allows what Prepare does.
 	Change func(before, after C) error
 
+	// Warn tells what a user should know before the paths, which are absolute, are walked
+	// with the settings. It is called where the command is, before Confirm.
+	Warn func(settings C, paths []string) []string
 	// Confirm tells what a user is asked before the paths, which are absolute, are
 	// walked with the settings, as Prepare has completed them: "" if nothing. It is
 	// called where the command is; its error is a usage error, and nothing is walked.
@@ -241,6 +244,7 @@ type Info struct {
 	Name, Version, Short, Long, Example string
 	Reports                             []ReportInfo
 	Topics                              []TopicInfo
+	Changes                             bool // what it changes is written down
 	Confirms                            bool // it may ask before it does something
 	Command                             bool // it takes one: see App.Command
 	Emits                               bool // it has an output
@@ -266,9 +270,9 @@ type Runner interface {
 	Job(ctx context.Context, s *Server, id string, o *JobOptions) (*Job, error)
 	// Settings are those that a job would keep, as JSON.
 	Settings() ([]byte, error)
-	// Confirm tells what to ask the user before the paths are walked, "" if nothing.
-	// An error is one of a wrong call.
-	Confirm(paths []string) (question string, err error)
+	// Confirm tells what to ask the user before the paths are walked, "" if nothing, and
+	// what to tell in any case. An error is one of a wrong call.
+	Confirm(paths []string) (question string, warnings []string, err error)
 	// MaxActs tells how much may be changed: see [Options.MaxActs]. If it returns a
 	// first run, which changes nothing, it is to be called again with the result of
 	// that; before, counted is nil. If it returns one then too, nothing may be changed.
@@ -284,7 +288,7 @@ type Runner interface {
 func (a *App[C, S]) Info() Info {
 	info := Info{
 		Name: a.Name, Version: a.Version, Short: a.Short, Long: a.Long, Example: a.Example, Topics: a.Topics,
-		Emits: a.Emits, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil,
+		Emits: a.Emits, Changes: a.Changes && a.Command == nil, Summarizes: a.Summarize != nil, Confirms: a.Confirm != nil, Command: a.Command != nil,
 	}
 	for _, r := range a.Reports {
 		info.Reports = append(info.Reports, ReportInfo{r.Ends, r.What})
@@ -345,18 +349,28 @@ func (r *runner[C, S]) prepare() error {
 
 func (r *runner[C, S]) Settings() ([]byte, error) { return json.Marshal(r.app.Settings) }
 
-func (r *runner[C, S]) Confirm(paths []string) (string, error) {
-	if r.app.Confirm == nil {
-		return "", nil
+func (r *runner[C, S]) Confirm(paths []string) (question string, warnings []string, err error) {
+	if r.app.Confirm == nil && r.app.Warn == nil {
+		return "", nil, nil
 	}
 	if err := r.prepare(); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	paths, err := absolute(paths)
-	if err != nil {
-		return "", err
+	if paths, err = absolute(paths); err != nil {
+		return "", nil, err
 	}
-	return r.app.Confirm(r.app.Settings, paths)
+	if r.app.Warn != nil {
+		warnings = r.app.Warn(r.app.Settings, paths)
+	}
+	if r.app.Confirm != nil {
+		question, err = r.app.Confirm(r.app.Settings, paths)
+	}
+	return question, warnings, err
+}
+
+// writesActs tells whether what is done with the settings has to be written down.
+func (a *App[C, S]) writesActs(settings C) bool {
+	return a.Changes && a.Command == nil && (a.DryRun == nil || !a.DryRun(settings))
 }
 
 func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {

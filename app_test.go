@@ -42,7 +42,7 @@ func TestWhatIsAskedCountedAndDoneGoesByOneMoment(t *testing.T) {
 	}
 	r := app.Configure(pflag.NewFlagSet("", pflag.ContinueOnError))
 	root := t.TempDir()
-	if _, err := r.Confirm([]string{root}); err != nil {
+	if _, _, err := r.Confirm([]string{root}); err != nil {
 		t.Fatal(err)
 	}
 	_, first, err := r.MaxActs(nil)

@@ -14,7 +14,7 @@ import (
 // runInProcess is [Run] as a job of a server in this process, which keeps it in
 // memory: what does not answer is then done again in another way, exactly.
 func runInProcess[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Options) (*Result[S], error) {
-	if app.Changes && app.Command == nil && (app.DryRun == nil || !app.DryRun(app.Settings)) {
+	if app.writesActs(app.Settings) {
 		// What is kept in memory is gone with the process.
 		return nil, &UsageError{errors.New("with several mounts what is changed is only written down in a job: give it a name with --job")}
 	}

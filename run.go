@@ -98,7 +98,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 	}
 	if app.Changes {
 		host, _ := os.Hostname()
-		if r.acts, err = newActFile(o.Acts, newActHead(result.Job, app.Name, host, roots, result.Settings), o.MaxActs); err != nil {
+		if r.acts, err = newActFile(o.Acts, newActHead(result.Job, app.Name, host, roots, result.Settings), o.MaxActs, app.writesActs(settings)); err != nil {
 			return nil, err
 		}
 	}

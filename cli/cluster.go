@@ -186,7 +186,10 @@ func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra
 	case lost:
 		signal = err
 	case !c.cancelOnExit:
-		return nil, fmt.Errorf("%w: job %s goes on: `%s job watch %s --server %s` waits for its result", signal, job.ID(), c.name, job.ID(), c.as(s.Address()))
+		do := func(what string) string {
+			return fmt.Sprintf("`%s job %s %s --server %s`", c.name, what, job.ID(), c.as(s.Address()))
+		}
+		return nil, fmt.Errorf("%w: job %s goes on: %s waits for its result, and %s ends it", signal, job.ID(), do("watch"), do("cancel"))
 	}
 	ctx = context.WithoutCancel(ctx)
 	late := time.AfterFunc(lateAnswer, func() {
@@ -243,6 +246,19 @@ func (c *call) again(doc hydra.Document) string {
 		return ""
 	}
 	return c.toServer("job resume " + doc.Common().Job)
+}
+
+// jobText is what people are told of the job of a result.
+func (c *call) jobText(doc hydra.Document) jobText {
+	t := jobText{remote: c.remote, again: c.again(doc)}
+	switch job := doc.Common().Job; {
+	case !c.info.Changes:
+	case c.localJob != "":
+		t.acts, t.undo = c.name+" job acts --local "+c.localJob, c.name+" undo --local "+c.localJob
+	case c.remote:
+		t.acts, t.undo = c.toServer("job acts "+job), c.toServer("undo "+job)
+	}
+	return t
 }
 
 // toServer is a command line for the server that this one is for.

@@ -292,7 +292,7 @@ func exitCode(doc hydra.Document, err error) int {
 
 // print prints the result where it was asked for.
 func (c *call) print(doc hydra.Document) error {
-	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.remote, c.again(doc)) }
+	write := func(w io.Writer) error { return writeText(w, doc, c.colored(w == c.stdout), c.jobText(doc)) }
 	switch {
 	case c.stream:
 		write = func(w io.Writer) error { return json.NewEncoder(w).Encode(doc) }

@@ -20,7 +20,10 @@ func (c *common) defineYes(f *pflag.FlagSet) {
 
 // confirm asks the user, if the application wants it.
 func (c *call) confirm(runner hydra.Runner, paths []string) error {
-	question, err := runner.Confirm(paths)
+	question, warnings, err := runner.Confirm(paths)
+	for _, w := range warnings {
+		c.say("warning: " + w)
+	}
 	if err != nil || question == "" || c.yes {
 		return err
 	}

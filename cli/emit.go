@@ -96,7 +96,7 @@ func (c *call) printBeside(doc hydra.Document) error {
 	}
 	var b bytes.Buffer
 	if c.info.Summarizes {
-		if err := writeText(&b, doc, c.colored(false), c.remote, c.again(doc)); err != nil {
+		if err := writeText(&b, doc, c.colored(false), c.jobText(doc)); err != nil {
 			return err
 		}
 	} else {

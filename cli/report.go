@@ -86,7 +86,7 @@ func (c *call) writeReports(doc hydra.Document) error {
 			}()
 			size = counter{w: w}
 			if isText(t.name) {
-				return writeText(&size, doc, false, c.remote, c.again(doc))
+				return writeText(&size, doc, false, c.jobText(doc))
 			}
 			return doc.WriteReport(&size, t.name)
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/hydrawalk/hydra"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // listedErrors is how many errors are printed for people.
@@ -31,13 +32,20 @@ func (s style) bold(text string) string { return s.paint("1", text) }
 func (s style) good(text string) string { return s.paint("32", text) }
 func (s style) bad(text string) string  { return s.paint("1;31", text) }
 
+// jobText is what people are told of a job, nothing if there is none.
+type jobText struct {
+	remote bool   // it is one of a server
+	again  string // the command that lets it go on
+	acts   string // the one that prints what it changed, "" if it changes nothing
+	undo   string // and the one that takes it back
+}
+
 // writeText writes a result for people: what was walked, the application's
-// statistics, and what is missing from them. again is the command that lets the
-// job go on, "" if it is no job; remote says that it is one of a server.
-func writeText(w io.Writer, doc hydra.Document, colored, remote bool, again string) error {
+// statistics, and what is missing from them.
+func writeText(w io.Writer, doc hydra.Document, colored bool, j jobText) error {
 	var b bytes.Buffer
 	o, s := doc.Common(), style(colored)
-	writeHead(&b, o, s, remote)
+	writeHead(&b, o, s, j.remote)
 	if nothing := o.State == hydra.Failed && o.Walked.ProcessedDirs == 0 && o.Walked.ProcessedFiles == 0; !nothing {
 		b.WriteByte('\n')
 		if err := doc.WriteText(&b); err != nil {
@@ -47,8 +55,11 @@ func writeText(w io.Writer, doc hydra.Document, colored, remote bool, again stri
 	writeSnapshots(&b, o)
 	writeRefused(&b, o, s)
 	writeShortcomings(&b, o, s)
-	if again != "" && (o.State == hydra.Cancelled || o.State == hydra.Interrupted) {
-		fmt.Fprintf(&b, "It goes on with `%s`.\n", again)
+	if j.acts != "" && !o.DryRun {
+		fmt.Fprintf(&b, "\nWhat was changed is written down: `%s` prints it, and `%s` takes back what can be.\n", j.acts, j.undo)
+	}
+	if j.again != "" && (o.State == hydra.Cancelled || o.State == hydra.Interrupted) {
+		fmt.Fprintf(&b, "It goes on with `%s`.\n", j.again)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -147,17 +158,28 @@ func shortcoming(o *hydra.Outcome) string {
 
 // remedy says what can be done.
 func remedy(o *hydra.Outcome) string {
-	denied := false
+	denied, unread, undone := false, false, false
 	for i := range o.Errors {
-		denied = denied || strings.HasPrefix(o.Errors[i].Error, "permission denied")
+		e := &o.Errors[i]
+		denied = denied || strings.HasPrefix(e.Error, "permission denied")
+		switch e.Op {
+		case walk.OpRemove, walk.OpMove, walk.OpMake, "rmdir", "exec":
+			undone = true
+		default:
+			unread = true
+		}
 	}
 	switch {
 	case o.State == hydra.Interrupted:
 		return "The numbers cover what was done until then."
 	case o.State == hydra.Failed:
 		return ""
+	case denied && !unread:
+		return "Run it as a user who may do that, or leave it out with --exclude."
 	case denied:
 		return "Run it as a user who may read all of it, or leave that out with --exclude."
+	case undone && !unread:
+		return ""
 	case o.Walked.Errors > 0:
 		return "The numbers do not cover what failed."
 	}

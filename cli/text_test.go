@@ -86,7 +86,7 @@ func TestAResultOfManyMachinesSaysWhoMadeItAndHowItGoesOn(t *testing.T) {
 	}}
 	d.outcome.Walked.QueuedDirs = 1
 	var b strings.Builder
-	if err := writeText(&b, d, false, true, "hydra job resume J"); err != nil {
+	if err := writeText(&b, d, false, jobText{remote: true, again: "hydra job resume J"}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `audit  NOT COMPLETE in 2.0 s with 9 workers on 2 clients

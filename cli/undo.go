@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -70,8 +71,8 @@ with their owner and permissions. What was deleted is gone. Nothing is replaced:
 path that something else has by now is an error, and the rest goes on. It can be done
 again, and does what is left.
 
-RECORD is the file that the result of the run names, or one of ` + "`" + p.name + ` job acts` + "`" + `; or the
-ID of a job of a server, or the name of one of this machine (--local). It is done by
+RECORD is the file that the result of a run names, or one of ` + "`" + p.name + ` job acts` + "`" + `; or the
+name of a run or a job of this machine, or the ID of a job of a server. It is done by
 this process, on the file systems as this machine sees them.`,
 		Example: "  " + p.name + " undo --dry-run ~/.local/state/hydra/acts/local-20260131T120000-k3j2x1.jsonl\n  " + p.name + " undo --server nas-admin k3j2x1",
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -165,19 +166,36 @@ func (c *call) sayUndone(u *hydra.Undone, dryRun bool) {
 	c.say(strings.Join(text, ", "))
 }
 
+// holder is who has a job: this machine or a server, that of the default address if
+// none is named.
+func (c *call) holder(ctx context.Context, record string) (*hydra.Server, error) {
+	if c.server != "" {
+		return c.connect(ctx)
+	}
+	s, err := c.openLocal(ctx, record)
+	if c.local || !errors.Is(err, hydra.ErrNoJob) {
+		c.local = true
+		return s, err
+	}
+	s, connectErr := c.connect(ctx)
+	if connectErr != nil {
+		return nil, fmt.Errorf("%w; and %w", err, connectErr)
+	}
+	return s, nil
+}
+
 // openActs opens records: a file, or those of a job, which become one.
 func (c *call) openActs(ctx context.Context, record string) (*os.File, error) {
 	if f, err := os.Open(record); err == nil || !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(record, os.PathSeparator) {
 		return f, err
 	}
-	var s *hydra.Server
-	var err error
-	if c.local || c.server == "" {
-		c.local = true
-		s, err = c.openLocal(ctx, record)
-	} else {
-		s, err = c.connect(ctx)
+	if dir, err := hydra.ActsDir(); err == nil {
+		// By the name that the result and the list of jobs have.
+		if f, err := os.Open(filepath.Join(dir, record+".jsonl")); err == nil {
+			return f, nil
+		}
 	}
+	s, err := c.holder(ctx, record)
 	if err != nil {
 		return nil, fmt.Errorf("%s is no file: %w", record, err)
 	}

@@ -195,18 +195,15 @@ func fileName(paths []string) string {
 	return name[:min(len(name), longestName-20)] + "~" + hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
-// tag makes whole lines of the output of a command, with a tag before each if that is
-// wanted. Also with tags it is at most as long as output may be: a line may be nothing
-// but a tag.
+// tag puts a tag before each line of the output of a command, which are whole ones then,
+// if that is wanted. Also with tags it is at most as long as output may be: a line may be
+// nothing but a tag.
 func (o *outcome) tag(c *Settings, t *target) {
-	if len(o.stdout) == 0 {
+	if len(o.stdout) == 0 || !c.Tag {
 		return
 	}
 	if o.stdout[len(o.stdout)-1] != '\n' {
 		o.stdout = append(o.stdout, '\n')
-	}
-	if !c.Tag {
-		return
 	}
 	tag := report.Printable(t.paths[0]) + "\t"
 	var b bytes.Buffer

@@ -139,6 +139,9 @@ func homes() []string {
 // checkQuarantine tells why files of these paths can not be moved to a directory.
 func checkQuarantine(dir string, paths []string, purge bool) error {
 	to, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return checkDevices(dir, existing(dir), paths) // it will be made there
+	}
 	if err != nil {
 		return nil // on a cluster; clients find out
 	}
@@ -160,15 +163,29 @@ func checkQuarantine(dir string, paths []string, purge bool) error {
 		}
 	}
 	for _, path := range paths {
-		st, err := stat(path)
-		if err != nil {
-			continue
-		}
-		if liesIn(path, to) {
+		if _, err := stat(path); err == nil && liesIn(path, to) {
 			return fmt.Errorf("%s is in the quarantine directory, of which nothing is purged", report.Printable(path))
 		}
-		if !sameDevice(st, to) {
+	}
+	return checkDevices(dir, to, paths)
+}
+
+// checkDevices tells whether a directory, which is to be or in one that is there, is on
+// another file system than one of the paths. What is not on this machine is not looked at.
+func checkDevices(dir string, in fs.FileInfo, paths []string) error {
+	for _, path := range paths {
+		if st, err := stat(path); err == nil && in != nil && !sameDevice(st, in) {
 			return fmt.Errorf("--quarantine: %s is on another file system than %s, so nothing can be moved there", report.Printable(dir), report.Printable(path))
+		}
+	}
+	return nil
+}
+
+// existing is the nearest of what a path lies in that is there.
+func existing(path string) fs.FileInfo {
+	for _, above := range ancestors(filepath.Clean(path))[1:] {
+		if st, err := os.Stat(above); err == nil {
+			return st
 		}
 	}
 	return nil
@@ -212,6 +229,37 @@ func confirm(s Settings, paths []string) (string, error) {
 		}
 	}
 	return s.question(paths), nil
+}
+
+// warn tells what a user is likely not to expect.
+func warn(s Settings, paths []string) []string {
+	var all []string
+	links := 0
+	for _, path := range paths {
+		if st, err := stat(path); err == nil && st.Mode()&fs.ModeSymlink != 0 {
+			if links++; links <= 3 {
+				all = append(all, fmt.Sprintf("%s is a symbolic link, and stays: with a / at its end it is followed", report.Printable(path)))
+			}
+		}
+	}
+	if links > 3 {
+		all = append(all, fmt.Sprintf("so are %d more paths", links-3))
+	}
+	if s.Purge {
+		return all
+	}
+	if !s.All && s.IsAll() {
+		all = append(all, "no rule is given, so that all files are counted: with --purge there has to be one, or --all")
+	}
+	if !s.ForceRoot {
+		homes := homes()
+		for _, path := range paths {
+			if err := guard(path, homes); err != nil {
+				return append(all, "with --purge this is refused: "+err.Error())
+			}
+		}
+	}
+	return all
 }
 
 // listed is how many paths a question shows.

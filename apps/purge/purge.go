@@ -121,7 +121,7 @@ func App() *hydra.App[Settings, Stats] {
 		Short: "Delete files that a rule names, as old ones",
 		Long: `Purge deletes the regular files below each PATH that a rule names: all that is said
 of them has to be true. Without --purge it changes nothing and counts what it would
-do, so try it so first.
+do, so try it so first; with --records DIR it writes down which files these are.
 
 Ages are counted to the moment of the command, whatever the clocks of clients say;
 of several timestamps in --time one that is old enough will do. What lies in the
@@ -131,7 +131,11 @@ Right before a file is deleted it is looked at once more: if it is another one b
 then, or was changed, it stays. What is deleted is written down before: the result
 names the file, and in --quarantine nothing is lost. --empty-dirs also removes the
 directories that became empty, and those that were empty and are as old as the rule
-says; a PATH itself stays.
+says; a PATH itself stays. A PATH that is a symbolic link is followed only with a / at
+its end.
+
+A quarantine is left out only by the command that names it: let others --exclude it. To
+empty it, give it as PATH, with --time ctime: its files have that of their move.
 
 A file with several names is deleted name by name; its space is free when the last
 one is gone.`,
@@ -163,6 +167,7 @@ one is gone.`,
 		},
 		Prepare:  (*Settings).prepare,
 		Change:   change,
+		Warn:     warn,
 		Confirm:  confirm,
 		NewStats: newStats,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {

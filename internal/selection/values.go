@@ -429,8 +429,7 @@ func (t *AsOf) Type() string { return "TIME" }
 // Set implements [pflag.Value]. A time without a zone is one of this machine's.
 func (t *AsOf) Set(text string) error {
 	if text == "" {
-		*t = AsOf{}
-		return nil
+		return errEmpty // of a variable that is not set: it would be now
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
 		parsed, err := time.ParseInLocation(layout, text, time.Local)
