@@ -15,6 +15,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/bus/membus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/server"
+	"github.com/hydrawalk/hydra/internal/wire"
 )
 
 // cluster is a server with clients, in this process.
@@ -25,6 +26,7 @@ type cluster struct {
 	wg     sync.WaitGroup
 	log    *slog.Logger
 	apps   []distributed // of servers
+	own    []wire.OwnDir // directories of the server
 }
 
 func newCluster(t testing.TB) *cluster {
@@ -46,7 +48,7 @@ func (c *cluster) serve() {
 	b := c.engine.Open()
 	c.wg.Go(func() {
 		defer b.Close()
-		o := server.Options{Bus: b, Logger: c.log}
+		o := server.Options{Bus: b, Logger: c.log, Own: c.own}
 		for _, a := range c.apps {
 			o.Apps = append(o.Apps, a.server(c.log))
 		}

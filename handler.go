@@ -98,12 +98,15 @@ func (h *filtered) Filter(ctx context.Context, d *walk.Dir, entries []walk.Entry
 
 // observe wraps an application's handler. The result implements DirHandler and
 // Filterer only where that is needed, for the walk is faster without.
-func observe(h walk.Handler, errs *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile, acts *actBatch) walk.Handler {
+func observe(h walk.Handler, errs *errorLog, snapshots *snapshotLog, rs *rules, records *recordFile, acts *actBatch, own *ownDirs) walk.Handler {
 	base := &observed{Handler: h, errors: errs, snapshots: snapshots, records: records, acts: acts}
 	base.user, _ = h.(walk.ErrorHandler)
 	base.batches, _ = h.(walk.Batcher)
 	base.snapshotUser, _ = h.(walk.SnapshotHandler)
 	dirs, hasDirs := h.(walk.DirHandler)
+	if own != nil {
+		dirs, hasDirs = &keepOut{own: own, next: dirs}, true
+	}
 	user, hasFilter := h.(walk.Filterer)
 	if rs == nil && !hasFilter {
 		if hasDirs {

@@ -41,11 +41,7 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 			return nil, &UsageError{err}
 		}
 	}
-	rules := o.Rules
-	if app.Changes && o.FS == nil {
-		rules = append(slices.Clip(rules), ownFiles(o.Acts)...)
-	}
-	rs, err := compileRules(rules)
+	rs, err := compileRules(o.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +98,9 @@ func Run[C, S any](ctx context.Context, app *App[C, S], roots []string, o *Optio
 			return nil, err
 		}
 	}
+	if app.Changes && o.FS == nil {
+		r.own = newOwnDirs(nil, o.Acts, o.Records)
+	}
 	parties, err := r.gather(walkCtx, result.Job)
 	if err != nil {
 		return nil, err
@@ -133,6 +132,7 @@ type run[C, S any] struct {
 	errors   *errorLog
 	records  *recorder // nil: nothing is recorded
 	acts     *actFile  // nil: nothing is changed
+	own      *ownDirs  // nil: all may be changed
 
 	tailErrors int64
 	outlet     *outlet // nil: nobody wants the output
@@ -178,7 +178,7 @@ func (r *run[C, S]) newHandler(ctx context.Context, id int) (walk.Handler, error
 	r.mu.Lock()
 	r.workers = append(r.workers, w)
 	r.mu.Unlock()
-	return observe(h, r.errors, &r.snapshots, r.rules, w.records, w.acts), nil
+	return observe(h, r.errors, &r.snapshots, r.rules, w.records, w.acts, r.own), nil
 }
 
 // commit adds a worker's statistics to the sum and resets them.

@@ -245,7 +245,7 @@ func TestAHandlerIsOnlyWhatItHasToBe(t *testing.T) {
 		{"all", f, nil, true, true},
 		{"all with rules", f, &rules{}, true, true},
 	} {
-		h := observe(tt.h, nil, nil, tt.rules, nil, nil)
+		h := observe(tt.h, nil, nil, tt.rules, nil, nil, nil)
 		_, dirs := h.(walk.DirHandler)
 		_, filters := h.(walk.Filterer)
 		_, errs := h.(walk.ErrorHandler)

@@ -139,7 +139,8 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		case <-ctx.Done():
 		}
 	}()
-	return cmp.Or(server.Run(ctx, server.Options{Bus: b, Logger: o.Logger, Apps: apps}), engine.Err())
+	so := server.Options{Bus: b, Logger: o.Logger, Apps: apps, Own: namedDirs(o.StateDir)}
+	return cmp.Or(server.Run(ctx, so), engine.Err())
 }
 
 // WorkOptions of a client.

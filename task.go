@@ -73,6 +73,9 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
 		})
 	}
+	if a.app.Changes {
+		t.own = newOwnDirs(spec.Own, a.records)
+	}
 	t.mounts, err = a.mounts.of(t.options.Prefixes)
 	return t, err
 }
@@ -95,6 +98,7 @@ type task[C, S any] struct {
 	seat     *seat        // nil: there are no messages
 	mounts   *walk.Mounts // nil: there are no prefixes
 	acts     *client.Acts // nil: nothing is changed
+	own      *ownDirs     // nil: all may be changed
 	*emitted
 
 	mu      sync.Mutex
@@ -145,9 +149,6 @@ func newTask[C, S any](app *App[C, S], spec *wire.Spec, log *slog.Logger) (*task
 	list, err := t.options.rules()
 	if err != nil {
 		return nil, err
-	}
-	if app.Changes {
-		list = append(list, ownFiles()...)
 	}
 	if t.rules, err = compileRules(list); err != nil {
 		return nil, err
@@ -292,7 +293,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 	t.mu.Lock()
 	t.workers[id] = w
 	t.mu.Unlock()
-	return observe(h, w.errors, &w.snapshots, t.rules, w.records, w.acts), nil
+	return observe(h, w.errors, &w.snapshots, t.rules, w.records, w.acts, t.own), nil
 }
 
 // Update implements the client's Task.

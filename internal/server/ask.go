@@ -125,6 +125,9 @@ func (s *server) submit(ctx context.Context, spec *wire.Spec) error {
 	s.mu.Lock()
 	known := s.jobs[spec.Job]
 	s.mu.Unlock()
+	if spec.Changes {
+		spec.Own = s.o.Own
+	}
 	if known != nil {
 		return same(spec, known.spec)
 	}

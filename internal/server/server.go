@@ -42,6 +42,8 @@ type Options struct {
 	// Ready, when set, is called once commands are answered.
 	Ready func()
 	Apps  []App // for jobs whose application has a part that runs here
+	// Own are directories of this server in which no job is to change anything.
+	Own []wire.OwnDir
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.

@@ -112,11 +112,19 @@ type Spec struct {
 	AllErrors   bool          // the whole list of errors is kept, not only the smallest
 	Changes     bool          // it changes what it finds: sessions write down what they do
 	Tail        bool          // something comes after all else, on one client
+	Own         []OwnDir      // directories of the server, in which nothing is to be changed
 	Budget      int64         // of acts, for the whole job; 0: any number
 	LimitOps    float64       // calls to the file system per second, of all clients; 0: no limit
 	Latency     time.Duration // of these calls, that is aimed at; 0: any
 	Local       bool          // one process at a time has server and client both: see package hydra
 	Submitted   time.Time
+}
+
+// OwnDir is a directory on some host: the number of its device may be another one on each,
+// so it is told by its inode and its name.
+type OwnDir struct {
+	Name string
+	Ino  uint64
 }
 
 // AppID names an application that a client has.
