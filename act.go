@@ -53,7 +53,7 @@ type Actor interface {
 const (
 	mostActs     = 1000
 	mostActDirs  = 64
-	mostActBytes = 256 << 10 // of paths
+	mostActBytes = 256 << 10 // of paths, and of notes
 	actsFor      = time.Second
 )
 

@@ -250,3 +250,36 @@ func TestNoMoreIsChangedThanTheLimit(t *testing.T) {
 		})
 	}
 }
+
+func TestNotesAndActsOfTheTailAreHandedInBySizeToo(t *testing.T) {
+	log := new(frames)
+	b := newActBatch(log, 0, nil)
+	for range 10 {
+		b.note(make([]byte, mostActBytes/3))
+	}
+	if len(log.got) != 3 || b.noted > mostActBytes || len(b.notes) != 1 {
+		t.Errorf("%d frames, %d bytes of %d notes are held back", len(log.got), b.noted, len(b.notes))
+	}
+	long := strings.Repeat("p", mostActBytes/4)
+	acts := make([]*Act, 10)
+	for i := range acts {
+		acts[i] = &Act{Path: long}
+	}
+	if n := batchOf(acts); n != 4 {
+		t.Errorf("%d acts", n)
+	}
+	if n := batchOf([]*Act{{Path: strings.Repeat(long, 9)}, {}}); n != 1 {
+		t.Errorf("%d acts, the first of them too long for any", n)
+	}
+	if n := batchOf(slices.Repeat([]*Act{{}}, mostActs+1)); n != mostActs {
+		t.Errorf("%d acts", n)
+	}
+}
+
+// frames is an actLog that only keeps what is added.
+type frames struct {
+	actLog
+	got []int
+}
+
+func (f *frames) Add(lines []byte) { f.got = append(f.got, len(lines)) }

@@ -36,6 +36,7 @@ type actBatch struct {
 	bytes   int // of their paths
 	since   time.Time
 	notes   [][]byte
+	noted   int    // their bytes
 	number  uint64 // of the last batch
 	lines   []byte
 	spent   bool
@@ -99,7 +100,8 @@ func (b *actBatch) plan(ctx context.Context, e *walk.Entry, op, to string) error
 
 func (b *actBatch) note(data []byte) {
 	b.notes = append(b.notes, data)
-	if len(b.notes) >= mostActs {
+	b.noted += len(data)
+	if len(b.notes) >= mostActs || b.noted >= mostActBytes {
 		b.addNotes()
 	}
 }
@@ -122,7 +124,8 @@ func (b *actBatch) addNotes() {
 	for i, n := range b.notes {
 		b.lines = appendLine(b.lines, actLine{At: time.Now().UTC(), State: actNote, Worker: b.worker, Batch: b.number, Index: i, Note: n})
 	}
-	b.notes = b.notes[:0]
+	clear(b.notes)
+	b.notes, b.noted = b.notes[:0], 0
 	b.log.Add(b.lines)
 }
 

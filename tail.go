@@ -88,7 +88,7 @@ func (t *Tail[C, S]) Do(ctx context.Context, acts []*Act, do func(ctx context.Co
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		n := int64(min(len(acts), mostActs))
+		n := int64(batchOf(acts))
 		if !t.spent {
 			got, err := t.log.Grant(ctx, n)
 			if err != nil && !errors.Is(err, client.ErrSpent) {
@@ -110,6 +110,17 @@ func (t *Tail[C, S]) Do(ctx context.Context, acts []*Act, do func(ctx context.Co
 		acts = acts[n:]
 	}
 	return nil
+}
+
+// batchOf is how many acts are written down together.
+func batchOf(acts []*Act) int {
+	bytes := 0
+	for i, a := range acts[:min(len(acts), mostActs)] {
+		if bytes += len(a.Path) + len(a.To); bytes > mostActBytes {
+			return max(1, i)
+		}
+	}
+	return min(len(acts), mostActs)
 }
 
 func (t *Tail[C, S]) batch(ctx context.Context, acts []*Act, do func(context.Context, *walk.Base, string, *Act)) error {

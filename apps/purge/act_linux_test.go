@@ -380,3 +380,31 @@ func TestAQuarantineThatSomebodyPreparedIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Who makes a chain of thousands of directories must not make us write their square.
+func TestDirectoriesWithVeryLongPathsStay(t *testing.T) {
+	root := t.TempDir()
+	base, err := walk.OpenBase(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	name := strings.Repeat("d", 250)
+	deep := strings.TrimSuffix(strings.Repeat(name+"/", longestNoted/len(name)+1), "/")
+	if err := base.MakeDirs(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := base.MakeDirs("short/short", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	app := App()
+	app.Settings.Purge, app.Settings.All, app.Settings.EmptyDirs = true, true, true
+	r, err := hydra.Run(t.Context(), app, []string{root}, &hydra.Options{Acts: t.TempDir()})
+	if err != nil || r.Stats.DeletedDirs != 2 {
+		t.Errorf("%d directories, %v", r.Stats.DeletedDirs, err)
+	}
+	var st walk.Stat
+	if err := base.Stat(deep, &st); err != nil {
+		t.Error(err)
+	}
+}

@@ -199,6 +199,10 @@ func (p *purger) see(d *walk.Dir) *note {
 	return &p.at.note
 }
 
+// longestNoted is the longest path of a directory that is removed. Each is noted with its
+// whole path: who makes a chain of thousands must not make us write their square.
+const longestNoted = 16 << 10
+
 // pass notes what was seen of the directory that was looked at last.
 func (p *purger) pass() {
 	d, n := p.at.d, p.at.note
@@ -213,7 +217,10 @@ func (p *purger) pass() {
 	case !n.Matched && !n.Old && !n.Left:
 		return
 	}
-	n.Path, n.Root = d.AppendPath(nil), []byte(d.Root())
+	if n.Path = d.AppendPath(nil); len(n.Path) > longestNoted {
+		return // it stays, and so does what it lies in
+	}
+	n.Root = []byte(d.Root())
 	if err := p.note(&n); err != nil && p.failed == nil {
 		p.failed = err
 	}

@@ -358,6 +358,14 @@ func (a *Acts) take(all bool) *frame {
 	if !all && len(a.waits) == 0 && !due {
 		return nil
 	}
+	if held := a.held.Bytes(); len(held) > mostFrame && !all {
+		// Whoever waits, waits for all of it.
+		cut := bytes.LastIndexByte(held[:mostFrame], '\n') + 1
+		if cut == 0 {
+			cut = mostFrame + bytes.IndexByte(held[mostFrame:], '\n') + 1
+		}
+		return &frame{lines: bytes.Clone(a.held.Next(cut))}
+	}
 	f := &frame{lines: bytes.Clone(a.held.Bytes())}
 	a.held.Reset()
 	n := 0
@@ -385,6 +393,9 @@ func (a *Acts) write(ctx context.Context, lines []byte) error {
 	if len(lines) == 0 {
 		// Somebody wants to know that all before is durable, and it is.
 		return nil
+	}
+	if len(lines) > mostLines {
+		return fmt.Errorf("%d bytes of acts at a time: nobody could read them", len(lines))
 	}
 	packed, err := pack(lines)
 	if err != nil {
@@ -418,7 +429,7 @@ func pack(lines []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// mostLines is how much a frame may hold that somebody else wrote.
+// mostLines is how much a frame may hold: it is read as a whole.
 const mostLines = 64 << 20
 
 // ReadActs reads what a session wrote down after so many frames.
