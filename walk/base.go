@@ -19,9 +19,10 @@ type Base struct {
 	path string
 	root rawdir.Dir
 
-	mu  sync.Mutex
-	at  string     // whose directory is open
-	dir rawdir.Dir // nil: none
+	mu    sync.Mutex
+	at    string     // whose directory is open
+	dir   rawdir.Dir // nil: none
+	asked bool       // MakeDirsIf opened it
 }
 
 // OpenBase opens a directory. A symbolic link is followed if the path ends with a
@@ -91,7 +92,7 @@ func (b *Base) in(path string, f func(rawdir.Dir, rawdir.Name) error) error {
 		if err != nil {
 			return err
 		}
-		b.at, b.dir = dir, d
+		b.at, b.dir, b.asked = dir, d, false
 	}
 	return f(b.dir, rawdir.MakeName(name))
 }
@@ -167,22 +168,83 @@ func (b *Base) MakeDir(path string, uid, gid uint32, perm fs.FileMode) error {
 }
 
 // MakeDirs makes a directory and those that lead to it, as far as they are missing.
-func (b *Base) MakeDirs(path string, perm fs.FileMode) error {
-	for i := 0; ; {
-		n := strings.IndexByte(path[i:], '/')
-		part := path
-		if n >= 0 {
-			part = path[:i+n]
+func (b *Base) MakeDirs(path string, perm fs.FileMode) error { return b.MakeDirsIf(path, perm, nil) }
+
+// MakeDirsIf is MakeDirs that asks ok about each directory on the way once it is open,
+// whether it was there or not; its error ends this. What comes next in the directory, or
+// below it, finds it open.
+func (b *Base) MakeDirsIf(path string, perm fs.FileMode, ok func(part string, st *Stat) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.dir == nil || ok != nil && !b.asked || !strings.HasPrefix(path, b.at+"/") {
+		b.forget()
+	}
+	again := b.dir != nil
+	err := b.makeDirs(path, perm, ok)
+	if again && errors.Is(err, fs.ErrNotExist) {
+		err = b.makeDirs(path, perm, ok) // the one that was open is gone
+	}
+	return err
+}
+
+// makeDirs begins with the directory that is open, if one is: path lies below it then.
+func (b *Base) makeDirs(path string, perm fs.FileMode, ok func(string, *Stat) error) error {
+	at, end := b.root, 0
+	if b.dir != nil {
+		at, end = b.dir, len(b.at)+1
+		b.at, b.dir = "", nil
+	}
+	leave := func() {
+		if at != b.root {
+			_ = at.Close() // nothing was written to it
 		}
-		err := b.change(part, func(d rawdir.Changer, name rawdir.Name) error { return d.MakeDir(name, perm) })
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+	}
+	for name := range strings.SplitSeq(path[end:], "/") {
+		end += len(name)
+		part := path[:end]
+		end++
+		sub, err := makeDir(at, name, perm)
+		leave()
+		if err != nil {
 			return b.fail(OpMake, part, err)
 		}
-		if n < 0 {
-			return nil
+		at = sub
+		if ok == nil {
+			continue
 		}
-		i += n + 1
+		var st Stat
+		if err = at.Stat(rawdir.AllFields, &st); err != nil {
+			err = b.fail(OpStat, part, err)
+		} else {
+			err = ok(part, &st)
+		}
+		if err != nil {
+			leave()
+			return err
+		}
 	}
+	b.at, b.dir, b.asked = path, at, ok != nil
+	return nil
+}
+
+// makeDir opens a directory, which is made if it is missing.
+func makeDir(at rawdir.Dir, name string, perm fs.FileMode) (rawdir.Dir, error) {
+	if name == "" || name == "." || name == ".." || strings.IndexByte(name, 0) >= 0 {
+		return nil, fs.ErrInvalid
+	}
+	sub, _, err := at.OpenDir(rawdir.MakeName(name))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return sub, err
+	}
+	c, ok := at.(rawdir.Changer)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	if err := c.MakeDir(rawdir.MakeName(name), perm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	sub, _, err = at.OpenDir(rawdir.MakeName(name))
+	return sub, err
 }
 
 // Move moves what has a path, and is no directory, to a path below another base, or

@@ -227,3 +227,41 @@ func openDescriptors(t *testing.T) int {
 	}
 	return len(list)
 }
+
+func TestEachDirectoryOnTheWayIsAskedAbout(t *testing.T) {
+	dir := t.TempDir()
+	b := openBaseAt(t, dir)
+	defer b.Close()
+	var asked []string
+	refuse := ""
+	ok := func(part string, st *Stat) error {
+		asked = append(asked, part)
+		if !st.Mode.IsDir() || part == refuse {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	makes := func(path string, want ...string) {
+		t.Helper()
+		asked = nil
+		if err := b.MakeDirsIf(path, 0o700, ok); err != nil || !slices.Equal(asked, want) || !exists(filepath.Join(dir, path)) {
+			t.Errorf("%s: asked about %q, want %q, %v", path, asked, want, err)
+		}
+	}
+	makes("a/b", "a", "a/b")
+	makes("a/b/c/d", "a/b/c", "a/b/c/d") // a/b is open
+	makes("a/b/c/d/e", "a/b/c/d/e")
+	makes("a/bb", "a", "a/bb")
+	if err := b.MakeDirs("a/b/x", 0o700); err != nil { // for which nobody was asked
+		t.Fatal(err)
+	}
+	makes("a/b/x/y", "a", "a/b", "a/b/x", "a/b/x/y")
+	if err := os.RemoveAll(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	makes("a/b/x/y/z", "a", "a/b", "a/b/x", "a/b/x/y", "a/b/x/y/z") // the one that was open is gone
+	refuse = "n/o"
+	if err := b.MakeDirsIf("n/o/p", 0o700, ok); err == nil || exists(filepath.Join(dir, "n/o/p")) {
+		t.Errorf("it was made: %v", err)
+	}
+}

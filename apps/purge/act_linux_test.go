@@ -408,3 +408,36 @@ func TestDirectoriesWithVeryLongPathsStay(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAQuarantineThatIsTidiedMeanwhileIsMadeAnew(t *testing.T) {
+	top := t.TempDir()
+	q, err := openQuarantine(filepath.Join(top, "q"), "job", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join(top, "root")
+	for _, name := range []string{"1", "2"} {
+		if err := errors.Join(os.MkdirAll(root, 0o755), os.WriteFile(filepath.Join(root, name), nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := moving(func(held *walk.Held) error {
+		defer os.RemoveAll(filepath.Join(top, "q/job/d"))
+		return q.take(held, filepath.Join(q.path, "d/e", held.Name()))
+	})
+	totals, err := walk.Trees(t.Context(), []string{root}, func(int) (walk.Handler, error) { return h, nil }, &walk.Options{Workers: 1})
+	if err != nil || totals.Errors > 0 || totals.ProcessedFiles != 2 {
+		t.Errorf("%+v, %v", totals, err)
+	}
+}
+
+type moving func(*walk.Held) error
+
+func (m moving) File(_ context.Context, e *walk.Entry) error {
+	h, err := e.Hold()
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	return m(h)
+}

@@ -92,38 +92,33 @@ func (q *quarantine) is(st *walk.Stat) bool {
 	return q != nil && st.Dev == q.dev && st.Ino == q.ino && st.Ino != 0
 }
 
-// take moves a file to a path in the quarantine.
+// take moves a file to a path in the quarantine. The directories on the way have to be of
+// this user, whether they are there or are made.
 func (q *quarantine) take(h *walk.Held, to string) error {
 	path := below(q.path, to)
-	if i := strings.LastIndexByte(path, '/'); i > 0 && path[:i] != q.made {
-		if err := q.makeDirs(path[:i]); err != nil {
+	dir, _ := filepath.Split(path)
+	dir = strings.TrimRight(dir, "/")
+	for again := false; ; again = true {
+		if dir != "" && dir != q.made {
+			if err := q.makeDirs(dir); err != nil {
+				return err
+			}
+		}
+		err := h.Move(q.base, path)
+		if again || q.made == "" || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		q.made = path[:i]
+		q.made = "" // somebody removed it, or the file is gone
 	}
-	return h.Move(q.base, path)
 }
 
-// makeDirs makes the directories of a path, of which those that are there have to be
-// of this user.
+// makeDirs makes the directories of a path.
 func (q *quarantine) makeDirs(dir string) error {
-	if err := q.base.MakeDirs(dir, 0o700); err != nil {
-		return err
+	err := q.base.MakeDirsIf(dir, 0o700, own)
+	if err == nil {
+		q.made = dir
 	}
-	var st walk.Stat
-	for part := dir; ; {
-		if err := q.base.Stat(part, &st); err != nil {
-			return err
-		}
-		if err := own(part, &st); err != nil {
-			return err
-		}
-		i := strings.LastIndexByte(part, '/')
-		if i < 0 {
-			return nil
-		}
-		part = part[:i]
-	}
+	return err
 }
 
 // place is where in the quarantine a file goes: by job, and by its whole path.
