@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -265,20 +266,33 @@ func (s *settler) isThere(a *Act) bool {
 		i := lastSeparator(root)
 		root, path = root[:i+1], root[i+1:]
 	}
-	b := s.bases[root]
-	if b == nil {
-		var err error
-		if b, err = s.open(root); err != nil {
-			return false
-		}
-		s.bases[root] = b
-	}
 	var st walk.Stat
-	if err := b.Stat(path, &st); err != nil {
+	err := s.stat(root, path, &st)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// What is open may be stale. What can not be told then is in doubt.
+		if b := s.bases[root]; b != nil {
+			delete(s.bases, root)
+			b.Close()
+		}
+		err = s.stat(root, path, &st)
+	}
+	if err != nil {
 		return false
 	}
 	// The device has another number on another host.
 	return st.Mode.Type() == a.Stat.Mode.Type() && (st.Ino == a.Stat.Ino || st.Known&walk.FieldIno == 0)
+}
+
+func (s *settler) stat(root, path string, st *walk.Stat) error {
+	b := s.bases[root]
+	if b == nil {
+		var err error
+		if b, err = s.open(root); err != nil {
+			return err
+		}
+		s.bases[root] = b
+	}
+	return b.Stat(path, st)
 }
 
 // settle sets the result of an act of which only the intent is known. False: nothing

@@ -158,6 +158,7 @@ type call struct {
 	stream   bool         // events come before it, a line of JSON each
 	localJob string       // the result is that of a job of this machine
 	info     hydra.Info   // of the application
+	answer   *time.Timer  // ends what waits for a server too long, in commands about jobs
 	out      *output      // nil: the application has none, or it is not wanted
 	logger   *slog.Logger // without a name
 	log      *slog.Logger // of the command line

@@ -149,8 +149,10 @@ func (p *program) jobOrLocal(cmd *cobra.Command, define func(*common, *pflag.Fla
 			return err
 		}
 		defer logs.close()
-		ctx, cancel := context.WithTimeoutCause(cmd.Context(), answerTime, fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable))
-		defer cancel()
+		ctx, end := context.WithCancelCause(cmd.Context())
+		defer end(nil)
+		r.answer = time.AfterFunc(answerTime, func() { end(fmt.Errorf("%w: it does not answer", hydra.ErrUnreachable)) })
+		defer r.answer.Stop()
 		if c.local {
 			return asUsage(local(r, ctx, args))
 		}

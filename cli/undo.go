@@ -48,6 +48,9 @@ func (c *call) actsOf(ctx context.Context, s *hydra.Server, part string) (string
 
 // keepActs keeps what a job changed, before it is removed.
 func (c *call) keepActs(ctx context.Context, s *hydra.Server, job string) error {
+	// They may be many: it takes as long as it takes.
+	c.answer.Stop()
+	defer c.answer.Reset(answerTime)
 	path, err := s.KeepActs(ctx, job)
 	if err != nil {
 		return fmt.Errorf("what job %s changed can not be kept, so it is not removed: %w", job, err)

@@ -86,7 +86,7 @@ func (h *Held) handle() rawdir.Dir {
 	return h.dir.handle
 }
 
-// called counts a call to the file system, and waits if there is a limit of them.
+// called counts a call to the file system: if there is a limit the worker pays later.
 func (h *Held) called() { h.w.fsCall() }
 
 // Stat reads the attributes as they are now; of a symbolic link, its own.

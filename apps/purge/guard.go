@@ -1,6 +1,7 @@
 package purge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/hydrawalk/hydra/internal/owner"
 	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -121,13 +123,18 @@ func sameAsAny(st fs.FileInfo, paths ...string) bool {
 // homes are the home directories of the user, also of the one who became another by
 // sudo, and what the environment says it is.
 func homes() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	defer cancel()
 	var all []string
 	if home, err := os.UserHomeDir(); err == nil {
 		all = append(all, home)
 	}
 	for _, id := range []string{strconv.Itoa(os.Geteuid()), strconv.Itoa(os.Getuid()), os.Getenv("SUDO_UID")} {
-		if u, err := user.LookupId(id); err == nil && u.HomeDir != "" {
-			all = append(all, u.HomeDir)
+		if id == "" || id == "-1" { // which Windows has
+			continue
+		}
+		if home, err := owner.Home(ctx, id); err == nil && home != "" {
+			all = append(all, home)
 		}
 	}
 	if u, err := user.Current(); err == nil && u.HomeDir != "" { // where there are no numbers

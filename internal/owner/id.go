@@ -16,6 +16,10 @@ func GroupID(ctx context.Context, name string) (uint32, error) {
 	return id(name, "group", func() (uint32, bool, error) { return groupID(ctx, name) })
 }
 
+// Home is the home directory of a user, by number as text: also of one that only a
+// directory service knows. "": there is none.
+func Home(ctx context.Context, uid string) (string, error) { return home(ctx, uid) }
+
 func id(name, what string, lookup func() (uint32, bool, error)) (uint32, error) {
 	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return uint32(n), nil

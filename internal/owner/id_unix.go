@@ -3,7 +3,6 @@
 package owner
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,26 +46,42 @@ func number(ctx context.Context, database, name string, lookup func() (string, e
 	case !noUser && !noGroup && !errors.Is(err, fs.ErrNotExist):
 		return 0, false, err
 	}
-	getent, err := exec.LookPath("getent")
-	if err != nil || strings.HasPrefix(name, "-") {
-		return 0, false, nil // no user has such a name, and getent would take it for an option
+	fields, err := entry(ctx, database, name)
+	if err != nil || len(fields) < 3 || fields[0] != name {
+		return 0, false, err
 	}
-	cmd := exec.CommandContext(ctx, getent, database, name)
+	n, err := strconv.ParseUint(fields[2], 10, 32)
+	return uint32(n), err == nil, err
+}
+
+func home(ctx context.Context, uid string) (string, error) {
+	if u, err := user.LookupId(uid); err == nil {
+		return u.HomeDir, nil
+	}
+	fields, err := entry(ctx, "passwd", uid)
+	if err != nil || len(fields) < 6 || fields[2] != uid {
+		return "", err
+	}
+	return fields[5], nil
+}
+
+// entry is what getent has of a name or a number, nothing if there is none.
+func entry(ctx context.Context, database, key string) ([]string, error) {
+	getent, err := exec.LookPath("getent")
+	if err != nil || strings.HasPrefix(key, "-") {
+		return nil, nil // nobody has such a name, and getent would take it for an option
+	}
+	cmd := exec.CommandContext(ctx, getent, database, key)
 	cmd.WaitDelay = time.Second // something else may hold its output open when it is killed
 	line, err := cmd.Output()
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case exited && exit.ExitCode() == 2:
-		return 0, false, nil
+		return nil, nil
 	case ctx.Err() != nil:
-		return 0, false, fmt.Errorf("getent %s: %w", database, ctx.Err())
+		return nil, fmt.Errorf("getent %s: %w", database, ctx.Err())
 	case err != nil:
-		return 0, false, fmt.Errorf("getent %s: %w", database, err)
+		return nil, fmt.Errorf("getent %s: %w", database, err)
 	}
-	fields := bytes.SplitN(line, []byte(":"), 4)
-	if len(fields) < 3 || string(fields[0]) != name {
-		return 0, false, nil
-	}
-	n, err := strconv.ParseUint(string(fields[2]), 10, 32)
-	return uint32(n), err == nil, err
+	return strings.Split(strings.TrimSuffix(string(line), "\n"), ":"), nil
 }

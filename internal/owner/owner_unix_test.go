@@ -344,3 +344,16 @@ func TestOneByOneGoesOnAfterAnError(t *testing.T) {
 	}
 	wantNames(t, got, nil, map[uint32]string{1: "n1", 6: "n6"})
 }
+
+func TestTheHomeOfAUserOfADirectoryServiceIsFound(t *testing.T) {
+	fakeGetent(t, `test "$1 $2" = "passwd 4123456789" && echo 'far:*:4123456789:7:Far, Away:/remote/far:/bin/sh' || exit 2`)
+	if dir, err := Home(t.Context(), "4123456789"); err != nil || dir != "/remote/far" {
+		t.Errorf("%q, %v", dir, err)
+	}
+	if dir, err := Home(t.Context(), "0"); err != nil || dir == "" {
+		t.Errorf("of root %q, %v", dir, err)
+	}
+	if dir, err := Home(t.Context(), "4123456788"); err != nil || dir != "" {
+		t.Errorf("of nobody %q, %v", dir, err)
+	}
+}
