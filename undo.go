@@ -54,7 +54,7 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{o: o, Undone: &Undone{Job: head.Job, App: head.App}, bases: map[string]*walk.Base{}}
+	u := &undoer{o: o, Undone: &Undone{Job: head.Job, App: head.App}, bases: map[string]*walk.Base{}, left: map[string]bool{}}
 	for _, p := range head.Paths {
 		if p.String() != "" {
 			u.roots = append(u.roots, p.String())
@@ -71,10 +71,9 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 			case !a.Stat.Mode.IsDir():
 			case l.State == actIntent:
 				open[key] = a
-			case l.State == ActDone, l.State == ActInDoubt:
-				dirs[a.Path] = a
-				if intent := open[key]; intent != nil {
-					dirs[a.Path] = intent // it says more
+			default:
+				if l.State == ActDone || l.State == ActInDoubt {
+					dirs[a.Path] = cmp.Or(open[key], a) // the intent says more
 				}
 				delete(open, key)
 			}
@@ -119,7 +118,33 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 			u.back(a)
 		}
 	}
+	u.tidy()
 	return u.Undone, nil
+}
+
+// tidy removes what is empty of the directory of the job in a quarantine.
+func (u *undoer) tidy() {
+	if u.o.DryRun {
+		return
+	}
+	all := map[string]bool{}
+	for dir := range u.left {
+		// DIR/JOB/the whole path
+		i := strings.Index(dir+"/", "/"+u.Job+"/")
+		if i < 0 {
+			continue
+		}
+		for top := i + 1 + len(u.Job); len(dir) >= top; dir = dir[:strings.LastIndexByte(dir, '/')] {
+			all[dir] = true
+		}
+	}
+	// The deepest first.
+	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(all))) {
+		base, err := openBase(u.bases, volume(dir))
+		if err == nil {
+			_ = base.RemoveDir(below(volume(dir), dir)) // what is not empty stays
+		}
+	}
 }
 
 // actKey names an act of a job.
@@ -144,6 +169,7 @@ type undoer struct {
 	o     *UndoOptions
 	roots []string
 	bases map[string]*walk.Base
+	left  map[string]bool // directories that files were moved back from
 }
 
 func (u *undoer) close() {
@@ -154,16 +180,16 @@ func (u *undoer) close() {
 
 // find is the base of the root that a path lies in, and the path below it.
 func (u *undoer) find(path string) (*walk.Base, string, error) {
-	root := ""
+	root := volume(path) // where things were moved to
 	for _, r := range u.roots {
-		if liesIn(path, r) && path != withoutSlash(r) {
+		if path == withoutSlash(r) {
+			root = path[:lastSeparator(path)+1] // it is no directory
+			break
+		}
+		if liesIn(path, r) {
 			root = r
 			break
 		}
-	}
-	if root == "" {
-		// A root that is no directory, or where things were moved to.
-		root = volume(path)
 	}
 	b, err := openBase(u.bases, root)
 	return b, below(root, path), err
@@ -225,6 +251,7 @@ func (u *undoer) back(a *Act) {
 		u.fail(a.Path, err)
 		return
 	}
+	u.left[filepath.ToSlash(filepath.Dir(a.To))] = true
 	isIt := func(b *walk.Base, path string) (bool, error) {
 		var st walk.Stat
 		err := b.Stat(path, &st)

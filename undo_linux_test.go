@@ -20,7 +20,7 @@ func shelveApp(to string) *App[struct{}, sweepStats] {
 	app.Name, app.Tail = "shelve", nil
 	app.NewHandler = func(_ context.Context, w *Worker[struct{}, sweepStats]) (walk.Handler, error) {
 		base, err := walk.OpenBase(to)
-		return &shelver{sweeper{w}, base, to}, err
+		return &shelver{sweeper{w}, base, to, ""}, err
 	}
 	return app
 }
@@ -29,6 +29,7 @@ type shelver struct {
 	sweeper
 	base *walk.Base
 	to   string
+	job  string // a directory in it
 }
 
 func (s *shelver) File(ctx context.Context, e *walk.Entry) error {
@@ -38,7 +39,7 @@ func (s *shelver) File(ctx context.Context, e *walk.Entry) error {
 	if _, err := e.Stat(); err != nil {
 		return err
 	}
-	return s.w.Plan(ctx, e, walk.OpMove, filepath.Join(s.to, e.Path()))
+	return s.w.Plan(ctx, e, walk.OpMove, filepath.Join(s.to, s.job, e.Path()))
 }
 
 func (s *shelver) Act(_ context.Context, h *walk.Held, a *Act) {
@@ -240,5 +241,84 @@ func TestARootThatIsALinkIsFollowedByAllThatActs(t *testing.T) {
 	defer s.close()
 	if !s.isThere(&Act{Root: link, Path: link + "/f.old", Stat: st}) {
 		t.Error("a file that is there is taken for gone")
+	}
+}
+
+// What was there before, or is there still, was not removed by whoever is taken back.
+func TestOnlyDirectoriesThatWereRemovedAreMadeAgain(t *testing.T) {
+	root := t.TempDir()
+	head, err := json.Marshal(newActHead("job", "sweep", "host", []string{root}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(head, '\n')
+	for i, result := range []ActResult{ActDone, ActFailed, ActGone, ActChanged, ActInDoubt, ""} {
+		a := &Act{Op: "rmdir", Root: root, Path: filepath.Join(root, "d"+string(result))}
+		a.Stat.Mode = os.ModeDir | 0o700
+		a.Stat.UID, a.Stat.GID = uint32(os.Getuid()), uint32(os.Getgid())
+		text = appendAct(text, a, actIntent, 0, 1, i, "")
+		if result != "" {
+			text = appendAct(text, a, result, 0, 1, i, "")
+		}
+	}
+	u, err := Undo(t.Context(), bytes.NewReader(text), nil)
+	if err != nil || u.Dirs != 3 || u.Failed != 0 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	for name, want := range map[string]bool{"ddone": true, "din_doubt": true, "d": true, "dfailed": false, "dgone": false, "dchanged": false} {
+		if _, err := os.Stat(filepath.Join(root, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// With the path of a PATH that is a file: it may lie below a link. What is empty then is
+// tidied, but for the place itself.
+func TestAFileThatWasAPathComesBackThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	real, link, shelf := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "shelf")
+	for _, d := range []string{real, filepath.Join(shelf, "other")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(real, "f.old"), []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	app := shelveApp(shelf)
+	newHandler := app.NewHandler
+	app.NewHandler = func(ctx context.Context, w *Worker[struct{}, sweepStats]) (walk.Handler, error) {
+		h, err := newHandler(ctx, w)
+		if err == nil {
+			h.(*shelver).job = w.Job
+		}
+		return h, err
+	}
+	r, err := Run(t.Context(), app, []string{filepath.Join(link, "f.old")}, &Options{Acts: t.TempDir()})
+	if err != nil || r.Stats.Done != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	f, err := os.Open(r.Acts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, dry := range []bool{true, false} {
+		if u, err := Undo(t.Context(), f, &UndoOptions{DryRun: dry}); err != nil || u.Restored != 1 || u.Failed != 0 {
+			t.Errorf("%+v, %v", u, err)
+		}
+		_, err = os.Stat(filepath.Join(shelf, r.Job))
+		if (err == nil) != dry {
+			t.Errorf("dry %v: the directory of the job: %v", dry, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(real, "f.old")); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(shelf); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -189,8 +189,14 @@ func (c *call) holder(ctx context.Context, record string) (*hydra.Server, error)
 
 // openActs opens records: a file, or those of a job, which become one.
 func (c *call) openActs(ctx context.Context, record string) (*os.File, error) {
-	if f, err := os.Open(record); err == nil || !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(record, os.PathSeparator) {
-		return f, err
+	isPath := strings.ContainsRune(record, os.PathSeparator)
+	fi, err := os.Stat(record)
+	switch {
+	case err == nil && fi.IsDir() && isPath:
+		return nil, fmt.Errorf("%s is a directory, and no record", record)
+	case err == nil && fi.IsDir(): // a name may be that of a job
+	case isPath, !errors.Is(err, fs.ErrNotExist):
+		return os.Open(record)
 	}
 	if dir, err := hydra.ActsDir(); err == nil {
 		// By the name that the result and the list of jobs have.

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -155,16 +156,38 @@ func (b *Base) MakeDir(path string, uid, gid uint32, perm fs.FileMode) error {
 		if !ok {
 			return errors.ErrUnsupported
 		}
-		// Somebody may have put another one in its place.
-		var st Stat
-		if err := sub.Stat(rawdir.AllFields, &st); err != nil {
+		if err := isNew(sub); err != nil {
 			return err
 		}
-		if st.Known&FieldUID != 0 && (int64(st.UID) != int64(os.Geteuid()) || st.Mode.Perm() != 0o700) {
-			return fs.ErrExist
+		if err := c.SetOwner(uid, gid, perm); err != nil {
+			_ = d.RemoveDir(name) // as it is, it is not the one that was wanted
+			return fmt.Errorf("its owner or mode can not be set: %w", err)
 		}
-		return c.SetOwner(uid, gid, perm)
+		return nil
 	}))
+}
+
+// isNew tells why a directory is not one that was just made with mode 0700: somebody may
+// have put another one in its place.
+func isNew(d rawdir.Dir) error {
+	var st Stat
+	if err := d.Stat(rawdir.AllFields, &st); err != nil {
+		return err
+	}
+	if st.Known&FieldUID != 0 && (int64(st.UID) != int64(os.Geteuid()) || st.Mode.Perm() != 0o700) {
+		return fs.ErrExist
+	}
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := d.Read(buf)
+		if n == 0 || err != nil {
+			return err
+		}
+		var in rawdir.Dirent
+		if _, err := rawdir.Next(buf[:n], &in); err != nil || in.Name != "" {
+			return fs.ErrExist // there is something in it
+		}
+	}
 }
 
 // MakeDirs makes a directory and those that lead to it, as far as they are missing.

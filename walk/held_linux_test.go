@@ -266,3 +266,22 @@ func TestEachDirectoryOnTheWayIsAskedAbout(t *testing.T) {
 		t.Errorf("it was made: %v", err)
 	}
 }
+
+func TestADirectoryThatHoldsSomethingIsNotNew(t *testing.T) {
+	dir := t.TempDir()
+	b := openBaseAt(t, dir)
+	defer b.Close()
+	if err := b.MakeDirs("d/e", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{"d": fs.ErrExist, "d/e": nil} {
+		sub, err := b.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := isNew(sub.root); !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		sub.Close()
+	}
+}

@@ -557,3 +557,26 @@ func TestAWalkNeverLeavesItsTreeWhileDirectoriesAreSwappedForLinks(t *testing.T)
 	cancel()
 	swapping.Wait()
 }
+
+func TestADirectoryThatCanNotBeAsItIsToBeIsNotLeft(t *testing.T) {
+	needRoot(t, "to become somebody else")
+	if !inChild(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}) {
+		return
+	}
+	dir, err := os.MkdirTemp("", "made")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	b, err := walk.OpenBase(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.MakeDir("d", 0, 0, 0o755); err == nil || !strings.Contains(err.Error(), "owner") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "d")); err == nil {
+		t.Error("it is there")
+	}
+}

@@ -21,6 +21,7 @@ type outcome struct {
 	timedOut bool
 	hangs    bool   // it was killed and did not end: nobody waits for it any more
 	err      error  // it could not be started
+	lost     error  // its output could not be written, or read
 	code     int    // if it ended by itself
 	signal   string // otherwise
 
@@ -30,11 +31,18 @@ type outcome struct {
 	stderr  []byte
 }
 
-func (o *outcome) ok() bool { return o.err == nil && !o.timedOut && o.signal == "" && o.code == 0 }
+func (o *outcome) ok() bool {
+	return o.err == nil && o.lost == nil && !o.timedOut && o.signal == "" && o.code == 0
+}
 
 // final tells whether it makes no sense to run the command again: what hangs may still
-// be doing what it was to do.
-func (o *outcome) final() bool { return o.ok() || o.stopped || o.hangs }
+// be doing what it was to do, and what lost only its output has done it.
+func (o *outcome) final() bool { return o.ok() || o.stopped || o.hangs || o.succeeded() }
+
+// succeeded tells whether the command itself did, whatever became of its output.
+func (o *outcome) succeeded() bool {
+	return o.err == nil && !o.timedOut && !o.hangs && o.signal == "" && o.code == 0
+}
 
 // why says how it failed.
 func (o *outcome) why() string {
@@ -47,6 +55,8 @@ func (o *outcome) why() string {
 		return fmt.Sprintf("took longer than it may, and was ended after %v", o.took.Round(time.Millisecond))
 	case o.signal != "":
 		return "killed by " + o.signal
+	case o.lost != nil:
+		return fmt.Sprintf("exit code %d, and its output could not be kept: %v", o.code, o.lost)
 	}
 	return fmt.Sprintf("exit code %d", o.code)
 }
@@ -185,7 +195,7 @@ func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
 	o.code, o.signal = status(cmd.ProcessState)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && !o.stopped && !o.timedOut {
-		o.err = err // of the pipes
+		o.lost = err // of the pipes
 	}
 }
 

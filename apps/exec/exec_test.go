@@ -402,3 +402,27 @@ func TestAPathWhereTheOutputGoesIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// What a command did is done, whatever became of its output.
+func TestACommandWhoseOutputIsLostIsNotRunAgain(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("commands of sh")
+	}
+	dir := t.TempDir()
+	out, ran := filepath.Join(dir, "out"), filepath.Join(dir, "ran")
+	app := App()
+	app.Settings.Shell, app.Settings.Retries, app.Settings.OutputDir = true, 3, out
+	app.Settings.Command = Argv{"echo ran >> " + ran + "; rm " + out + "/*.err"}
+	r, err := hydra.Run(t.Context(), app, []string{t.TempDir()}, &hydra.Options{Acts: t.TempDir()})
+	if text, _ := os.ReadFile(ran); err != nil || string(text) != "ran\n" || r.Stats.Succeeded != 1 || r.Stats.NotStarted != 0 {
+		t.Errorf("it ran %q, %+v, %v", text, r.Stats, err)
+	}
+	o := &outcome{attempts: 1, lost: errors.New("disk full")}
+	if o.ok() || !o.final() || !strings.Contains(o.why(), "exit code 0, and its output could not be kept: disk full") {
+		t.Errorf("%+v: %s", o, o.why())
+	}
+	o.code = 1
+	if o.final() {
+		t.Error("one that failed is not run again")
+	}
+}

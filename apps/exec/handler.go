@@ -244,6 +244,9 @@ func (h *handler) count(o *outcome, t *target) {
 	case o.signal == "" && !o.hangs:
 		f.ExitCode = &o.code
 	}
+	if o.lost != nil {
+		f.Error = o.lost.Error()
+	}
 	s.Failures.AddPath(f, []byte(t.paths[0]))
 }
 

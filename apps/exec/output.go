@@ -93,10 +93,12 @@ func (s *sinks) collect(o *outcome) {
 	o.stderr = buf[:n]
 	err := errors.Join(s.out.Close(), s.err.Close())
 	if n == 0 {
-		err = errors.Join(err, s.dir.root.Remove(s.errName))
+		if removed := s.dir.root.Remove(s.errName); !errors.Is(removed, os.ErrNotExist) {
+			err = errors.Join(err, removed)
+		}
 	}
-	if err != nil && o.err == nil && !o.stopped {
-		o.err = fmt.Errorf("its output could not be written: %w", err)
+	if err != nil && !o.stopped {
+		o.lost = errors.Join(o.lost, err)
 	}
 }
 
