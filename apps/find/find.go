@@ -141,7 +141,7 @@ func change(before, after Settings) error {
 
 func flags(f *pflag.FlagSet, s *Settings) {
 	s.Selection.Flags(f)
-	f.StringVar(&s.Filter, "filter", "", "only that for which `EXPR` holds, as 'size > 1*GiB and age > 90': of name, path, ext, type, depth, size, allocated, uid, gid, owner, group, mode, nlink, atime, mtime, ctime, age (in days)")
+	f.Var((*expression)(&s.Filter), "filter", "only that for which `EXPR` holds, as 'size > 1*GiB and age > 90': of name, path, ext, type, depth, size, allocated, uid, gid, owner, group, mode, nlink, atime, mtime, ctime, age (in days)")
 	for _, format := range []struct{ name, usage string }{
 		{asLong, "print mode, links, owner, group, size, time of modification and path, as ls -l does"},
 		{asJSONL, "print a line of JSON with all attributes for each"},
@@ -191,6 +191,19 @@ func (f *formatFlag) Set(text string) error {
 	return nil
 }
 
+// expression is the value of --filter. What it says is checked when all flags are known.
+type expression string
+
+func (e *expression) String() string { return string(*e) }
+func (e *expression) Type() string   { return "EXPR" }
+func (e *expression) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty, and says of nothing whether it is meant")
+	}
+	*e = expression(text)
+	return nil
+}
+
 // order is the value of --sort.
 type order string
 
@@ -199,7 +212,7 @@ var orders = []string{"path", "name", "size", "mtime", "-path", "-name", "-size"
 func (o *order) String() string { return string(*o) }
 func (o *order) Type() string   { return "KEY" }
 func (o *order) Set(text string) error {
-	for _, known := range append(orders, "") {
+	for _, known := range orders {
 		if text == known {
 			*o = order(text)
 			return nil
