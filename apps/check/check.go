@@ -144,7 +144,9 @@ func App() *hydra.App[Settings, Stats] {
 func long() string {
 	var b strings.Builder
 	b.WriteString(`Check reads the name of every file and directory below each PATH, and finds what
-makes trouble: on other systems, in programs, or for people. It changes nothing.
+makes trouble: on other systems, in programs, or for people. It changes nothing. The
+last element of PATH is checked too, unless PATH is as dir/, . or /, which mean what is
+in them.
 
 Findings go to standard output, one a line, or as --findings says; a summary goes to
 standard error. The exit code is 4 if there are any. --for adds the checks and the

@@ -133,7 +133,7 @@ type preset struct {
 const (
 	maxKey    = 1024
 	maxS3     = 10_000 * 5 << 30 // 10,000 parts of 5 GiB; 5 TiB until December 2025
-	windowsMX = 259 // MAX_PATH is 260 with the NUL behind it
+	windowsMX = 259              // MAX_PATH is 260 with the NUL behind it
 )
 
 var presets = []preset{
@@ -267,7 +267,7 @@ func choose(s *Settings) (set, Limits, error) {
 // Stats are the statistics of a check: a counter for each kind of problem. Findings
 // tell of each where it is.
 type Stats struct {
-	Names stats.Counter `json:"checked_names"` // of files and directories, but not of roots
+	Names stats.Counter `json:"checked_names"` // of files and directories, and of those PATHs that end with a name
 
 	FileEncoding    stats.Counter `json:"err_file_name_encoding"` // of what is no directory
 	PathEncoding    stats.Counter `json:"err_path_name_encoding"` // of directories
