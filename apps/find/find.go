@@ -104,7 +104,13 @@ else is printed on standard output; what could not be read is told on standard e
 by the exit code 3.
 
 Attributes are read only if a condition, the order or the format needs them. Symbolic
-links are listed, not followed.`,
+links are listed, not followed.
+
+An expression of --filter has and, or, not, ==, <, in, matches (a regular expression),
+contains, startsWith, endsWith, arithmetic, and functions as lower(name),
+date("2026-01-31") and bitand(mode, 0o022). Sizes are bytes, or products as 10*MiB: there
+are KiB, MiB, GiB and TiB. Modes are octal with 0o before them, as 0o644. as_of is the
+time to which ages are counted.`,
 		Example: `  # all files of C below a directory
   hydra find --name '*.c' --name '*.h' --type f /usr/src
 
@@ -113,6 +119,9 @@ links are listed, not followed.`,
 
   # whatever an expression says
   hydra find --filter 'type == "f" and size > 10*MiB and owner != "root"' /home
+
+  # what others may write to, or has one of two names
+  hydra find --filter 'bitand(mode, 0o002) != 0 or lower(name) in ["core", "a.out"]' /srv
 
   # for another program: NUL behind each path
   hydra find --name '*.tmp' -0 /scratch | xargs -0 rm --

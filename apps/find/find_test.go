@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -425,6 +426,20 @@ func TestAFilterThatIsNotMeantIsRefused(t *testing.T) {
 		s.Filter = filter
 		if err := s.prepare(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", filter, err, want)
+		}
+	}
+}
+
+func TestTheFiltersInTheHelpAreRight(t *testing.T) {
+	filters := regexp.MustCompile(`--filter '([^']+)'`).FindAllStringSubmatch(App().Example, -1)
+	if len(filters) < 2 {
+		t.Errorf("there are %d", len(filters))
+	}
+	for _, f := range filters {
+		s := App().Settings
+		s.Filter = f[1]
+		if err := s.prepare(); err != nil {
+			t.Error(err)
 		}
 	}
 }
