@@ -151,7 +151,8 @@ type App[C, S any] struct {
 	// for: a command that found some says so by its exit code.
 	Found func(*S) int64
 	// CheckReports tells before the walk why files of these names can not be
-	// written with the settings, which Prepare has completed. It may be nil.
+	// written with the settings, which Prepare has completed: also names that end like no
+	// report, if there is more to say of them. It may be nil.
 	CheckReports func(names []string, settings C) error
 }
 
@@ -399,18 +400,21 @@ func (r *runner[C, S]) MaxActs(counted Document) (int64, Runner, error) {
 }
 
 func (r *runner[C, S]) CheckReports(names []string) error {
+	if r.app.CheckReports != nil {
+		// It may say more of a kind that there is not.
+		if err := r.prepare(); err != nil {
+			return err
+		}
+		if err := r.app.CheckReports(names, r.app.Settings); err != nil {
+			return err
+		}
+	}
 	for _, name := range names {
 		if _, err := r.app.report(name); err != nil {
 			return err
 		}
 	}
-	if r.app.CheckReports == nil {
-		return nil
-	}
-	if err := r.prepare(); err != nil {
-		return err
-	}
-	return r.app.CheckReports(names, r.app.Settings)
+	return nil
 }
 
 // report is the kind of report that a file's name asks for.
@@ -422,5 +426,12 @@ func (a *App[C, S]) report(name string) (*Report[C, S], error) {
 		}
 		ends = append(ends, a.Reports[i].Ends)
 	}
-	return nil, fmt.Errorf("%q: the name of a report has to end with one of %s .txt", name, strings.Join(ends, " "))
+	const has = "%q: the name of a report has to end with "
+	switch {
+	case len(ends) > 0:
+		return nil, fmt.Errorf(has+"one of %s, .txt", name, strings.Join(ends, ", "))
+	case a.Emits:
+		return nil, fmt.Errorf(has+".txt; -o FILE is where what %s puts out goes", name, a.Name)
+	}
+	return nil, fmt.Errorf(has+".txt", name)
 }

@@ -181,7 +181,7 @@ func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra
 	signal := context.Cause(ctx)
 	switch {
 	case lost && !c.cancelOnExit:
-		c.say("job " + job.ID() + " goes on: `" + c.toServer("job watch "+job.ID()) + "` puts all of it out")
+		c.say("job " + job.ID() + c.nowOf(ctx, s, job) + ": `" + c.toServer("job watch "+job.ID()) + "` puts all of it out")
 		return nil, err
 	case lost:
 		signal = err
@@ -203,6 +203,16 @@ func (c *call) wait(ctx context.Context, s *hydra.Server, job *hydra.Job) (hydra
 	}
 	doc, err = job.Wait(ctx)
 	return doc, errors.Join(signal, err)
+}
+
+// nowOf says what is with a job for which nobody waits any more.
+func (c *call) nowOf(ctx context.Context, s *hydra.Server, job *hydra.Job) string {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if st, err := s.Status(ctx, job.ID()); err == nil && st.Phase == "ended" {
+		return " has ended"
+	}
+	return " goes on"
 }
 
 // noClient is how a server says that it has no clients.

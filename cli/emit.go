@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 
 	"github.com/hydrawalk/hydra"
 )
@@ -17,6 +18,8 @@ type output struct {
 	w    io.Writer
 	file *os.File // of t; nil: standard output
 	t    *target
+	// pipe is notified while standard output is written to; nobody looks.
+	pipe chan os.Signal
 }
 
 // terminal is standard output that somebody looks at.
@@ -43,6 +46,11 @@ func (c *call) openOutput(o *hydra.Options) error {
 		c.out = &output{w: terminal{c.stdout}}
 	default:
 		c.out = &output{w: c.stdout}
+		if brokenPipe != nil {
+			// What is to become of a job has still to be said, or done.
+			c.out.pipe = make(chan os.Signal, 1)
+			signal.Notify(c.out.pipe, brokenPipe)
+		}
 	}
 	o.Output = c.out.w
 	return nil
@@ -67,8 +75,11 @@ func (o *output) close() error {
 	return o.t.finish(f)
 }
 
-// discard removes what was begun, unless it was closed.
+// discard removes what was begun, unless it was closed, and ends its use.
 func (o *output) discard() {
+	if o != nil && o.pipe != nil {
+		signal.Stop(o.pipe)
+	}
 	if o != nil && o.file != nil {
 		_ = o.file.Close() // nobody wants it
 		o.t.discard()

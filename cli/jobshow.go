@@ -94,8 +94,9 @@ func workerOf(w *walk.WorkerState) workerJSON {
 func (p *program) jobShow() *cobra.Command {
 	var workers, result bool
 	return p.jobSub(&cobra.Command{
-		Use:   "show [flags] ID",
-		Short: "Show how a job does, and who works on it",
+		Use:        "show [flags] ID",
+		Short:      "Show how a job does, and who works on it",
+		SuggestFor: []string{"status"},
 		Long: `Show how a job does: what it waits for, how far it is, what was changed while it
 runs, and what each client does and has counted.
 

@@ -85,6 +85,8 @@ func (c *call) kept(ctx context.Context, doc hydra.Document, err error) (hydra.D
 	switch {
 	case errors.As(err, &other):
 		err = fmt.Errorf("%w: `%s job watch --local %s` waits for its result", err, c.name, other.Job)
+	case doc == nil && c.out.broke(err):
+		c.say(fmt.Sprintf("job %s is kept: `%s` puts all of it out", c.localJob, c.goesOn(c.info.Name)))
 	case doc == nil && c.out.failed(err):
 		err = fmt.Errorf("%w: `%s` goes on", err, c.goesOn(c.info.Name))
 	case doc != nil && ctx.Err() == nil:

@@ -75,6 +75,7 @@ func Main(apps ...hydra.Application) {
 // program is one call of the command.
 type program struct {
 	name        string // as it was called
+	args        []string
 	apps        []hydra.Application
 	getenv      func(string) string
 	configFiles []string
@@ -99,6 +100,7 @@ func newProgram(apps []hydra.Application) *program {
 
 // run runs a command line and returns the exit code.
 func (p *program) run(args []string) int {
+	p.args = args
 	root := p.rootCommand()
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
@@ -172,6 +174,7 @@ reached, 6 if it refuses the credential, 7 if the run was ended before its end,
 	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand(), p.drainCommand(), p.undoCommand())
 	root.AddCommand(p.configCommand(), p.versionCommand())
 	strictHelp(root)
+	root.SetFlagErrorFunc(p.flagError)
 	return root
 }
 

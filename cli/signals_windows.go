@@ -11,6 +11,8 @@ var (
 	progressSignals []os.Signal
 	// hangup is nil: there is no such signal.
 	hangup os.Signal
+	// brokenPipe is nil: there is none either.
+	brokenPipe os.Signal
 )
 
 // isClosedPipe tells whether nobody reads any more what is written.

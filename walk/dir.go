@@ -136,6 +136,10 @@ func (d *Dir) Depth() int { return int(d.depth) }
 // Root is the root below which d lies, as it was given but cleaned.
 func (d *Dir) Root() string { return d.root.path }
 
+// MeansInside tells whether the root was given with a separator behind it, by which people
+// mean what is in it and not the directory itself.
+func (d *Dir) MeansInside() bool { return d.root.slash }
+
 // Stat reads the attributes of the directory itself.
 func (d *Dir) Stat() (*Stat, error) {
 	st := new(Stat)

@@ -136,15 +136,32 @@ func App() *hydra.App[Settings, Stats] {
 		Output: func(s Settings, w io.Writer) (io.WriteCloser, error) {
 			return newOutput(s.format, w)
 		},
-		Found: (*Stats).found,
+		Found:        (*Stats).found,
+		CheckReports: checkReports,
 	}
+}
+
+// checkReports tells who wants the findings as a report how they are written.
+func checkReports(names []string, _ Settings) error {
+	if len(names) == 0 {
+		return nil
+	}
+	how := "FORMAT"
+	for _, format := range formats {
+		if strings.HasSuffix(strings.ToLower(names[0]), "."+format) {
+			how = format
+		}
+	}
+	return fmt.Errorf("%q: a report of check is the summary, and ends with .txt; --findings %s -o FILE writes what was found", names[0], how)
 }
 
 // long lists the checks, so that there is one place that says what they are.
 func long() string {
 	var b strings.Builder
 	b.WriteString(`Check reads the name of every file and directory below each PATH, and finds what
-makes trouble: on other systems, in programs, or for people. It changes nothing.
+makes trouble: on other systems, in programs, or for people. It changes nothing. The
+last element of PATH is checked too, unless PATH is as dir/, . or /, which mean what is
+in them.
 
 Findings go to standard output, one a line, or as --findings says; a summary goes to
 standard error. The exit code is 4 if there are any. --for adds the checks and the

@@ -76,6 +76,40 @@ func TestLimitsAreThoseOfThePresetsUnlessTheyAreGiven(t *testing.T) {
 	}
 }
 
+func TestALimitIsThatOfThePresetsIfTheyHaveOne(t *testing.T) {
+	usual := Limits{NameBytes: 255, NameUnits: 255, PathBytes: 4095, KeyBytes: 1024, Size: 4 << 40, Inflation: 1 << 30}
+	with := func(change func(*Limits)) Limits {
+		l := usual
+		change(&l)
+		return l
+	}
+	const s3 = 50_000 << 30
+	for args, want := range map[string]Limits{
+		"":                                 usual,
+		"--for s3":                         with(func(l *Limits) { l.Size = s3 }),
+		"--for s3 --max-size 1G":           with(func(l *Limits) { l.Size = 1 << 30 }),
+		"--for s3 --max-size 60T":          with(func(l *Limits) { l.Size = 60 << 40 }),
+		"--max-size 5T":                    with(func(l *Limits) { l.Size = 5 << 40 }),
+		"--for windows":                    with(func(l *Limits) { l.NameBytes, l.PathBytes, l.PathUnits = 0, 0, 259 }),
+		"--for smb":                        with(func(l *Limits) { l.NameBytes, l.PathBytes, l.PathUnits = 0, 0, 32767 }),
+		"--for smb,windows":                with(func(l *Limits) { l.NameBytes, l.PathBytes, l.PathUnits = 0, 0, 259 }),
+		"--for macos":                      with(func(l *Limits) { l.PathBytes = 1023 }),
+		"--for posix-portable":             with(func(l *Limits) { l.NameBytes, l.NameUnits, l.PathBytes = 14, 0, 255 }),
+		"--for windows,s3 --for macos":     with(func(l *Limits) { l.PathBytes, l.PathUnits, l.Size = 1023, 259, s3 }),
+		"--for windows --max-path-bytes 9": with(func(l *Limits) { l.NameBytes, l.PathBytes, l.PathUnits = 0, 9, 259 }),
+	} {
+		a := App()
+		f := pflag.NewFlagSet("check", pflag.ContinueOnError)
+		a.Flags(f, &a.Settings)
+		if err := f.Parse(strings.Fields(args)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Prepare(&a.Settings); err != nil || a.Settings.Limits != want {
+			t.Errorf("%s: %+v, %v, want %+v", args, a.Settings.Limits, err, want)
+		}
+	}
+}
+
 func TestPathsAreMeasuredAsTheyWillBeAtTheTarget(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "a-long-name-that-goes-away")
 	if err := os.MkdirAll(filepath.Join(root, "sub"), 0o755); err != nil {
@@ -457,6 +491,7 @@ func TestFindingsAreATableForPeople(t *testing.T) {
 }
 
 func TestFindingsAreTablesForPrograms(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // nothing of others is in it
 	out, s := checked(t, hostile, "csv", "--check", "all", "--skip", "hard-link")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil || len(rows) != int(s.found())+1 {

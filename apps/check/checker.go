@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/stats"
@@ -80,8 +81,9 @@ func (c *checker) File(_ context.Context, e *walk.Entry) error {
 		return c.err
 	}
 	if e.Dir() == nil {
-		// A PATH that is a file: nobody was asked to look at its name.
+		// A PATH that is no directory: nobody was asked to look at its name.
 		c.dir = measure{}
+		c.root(e, e.Root())
 	}
 	err := c.file(e)
 	if c.err != nil {
@@ -89,6 +91,37 @@ func (c *checker) File(_ context.Context, e *walk.Entry) error {
 	}
 	return err
 }
+
+// EnterDir implements [walk.DirHandler]: it checks the name of a PATH.
+func (c *checker) EnterDir(_ context.Context, d *walk.Dir) error {
+	if d.Depth() == 0 && !d.MeansInside() {
+		c.root(directory{d}, d.Root())
+	}
+	return c.err
+}
+
+// LeaveDir implements [walk.DirHandler].
+func (c *checker) LeaveDir(context.Context, *walk.Dir) error { return nil }
+
+// root checks the name of a PATH as if a directory had listed it.
+func (c *checker) root(it named, path string) {
+	name := path[strings.LastIndexAny(path, separators)+1:]
+	if name == "" || name == "." || name == ".." {
+		return
+	}
+	c.stats.Names.Inc()
+	c.spelling(it, []byte(name))
+}
+
+// named is what has a name: an entry, or a directory that is a PATH.
+type named interface {
+	Path() string
+	Type() fs.FileMode
+}
+
+type directory struct{ *walk.Dir }
+
+func (directory) Type() fs.FileMode { return fs.ModeDir }
 
 func (c *checker) file(e *walk.Entry) error {
 	switch t := e.Type(); {
@@ -159,12 +192,27 @@ func isSeparator(b byte) bool { return b == '/' || b == os.PathSeparator }
 
 // name checks one name. It is the hot path: a clean name costs no allocation.
 func (c *checker) name(e *walk.Entry, name []byte) {
+	c.spelling(e, name)
+	l := &c.limits
+	if c.on.has(pathLength) {
+		if c.target != nil {
+			c.tooLong(pathLength, targetLength, e, c.dir.newBytes, c.dir.newUnits, name, l.PathBytes, l.PathUnits)
+		} else {
+			c.tooLong(pathLength, kinds[pathLength].by, e, c.dir.bytes, c.dir.units, name, l.PathBytes, l.PathUnits)
+		}
+	}
+	if c.on.has(keyLength) {
+		c.tooLong(keyLength, kinds[keyLength].by, e, c.dir.key, 0, name, l.KeyBytes, 0)
+	}
+}
+
+// spelling checks a name wherever it stands.
+func (c *checker) spelling(e named, name []byte) {
 	n := len(name)
 	var m class
 	for _, b := range name {
 		m |= classes[b]
 	}
-	l := &c.limits
 	m &= c.look
 	if m != 0 {
 		c.chars(e, name, m)
@@ -178,23 +226,13 @@ func (c *checker) name(e *walk.Entry, name []byte) {
 		}
 	}
 	if c.on.has(nameLength) {
-		c.tooLong(nameLength, kinds[nameLength].by, e, 0, 0, name, l.NameBytes, l.NameUnits)
-	}
-	if c.on.has(pathLength) {
-		if c.target != nil {
-			c.tooLong(pathLength, targetLength, e, c.dir.newBytes, c.dir.newUnits, name, l.PathBytes, l.PathUnits)
-		} else {
-			c.tooLong(pathLength, kinds[pathLength].by, e, c.dir.bytes, c.dir.units, name, l.PathBytes, l.PathUnits)
-		}
-	}
-	if c.on.has(keyLength) {
-		c.tooLong(keyLength, kinds[keyLength].by, e, c.dir.key, 0, name, l.KeyBytes, 0)
+		c.tooLong(nameLength, kinds[nameLength].by, e, 0, 0, name, c.limits.NameBytes, c.limits.NameUnits)
 	}
 }
 
 // chars tells of the bytes and characters in a name, of which there are some of the
 // classes m.
-func (c *checker) chars(e *walk.Entry, name []byte, m class) {
+func (c *checker) chars(e named, name []byte, m class) {
 	tell := func(k kind, l list) {
 		if l.n > 0 && c.on.has(k) {
 			c.find(k, e, finding{Detail: l.String(), Value: int64(l.n)})
@@ -203,7 +241,7 @@ func (c *checker) chars(e *walk.Entry, name []byte, m class) {
 	if m&classHigh != 0 {
 		if bad := badBytes(name); bad.n > 0 && c.on.has(encoding) {
 			by := kinds[encoding].by
-			if e.IsDir() {
+			if e.Type().IsDir() {
 				by = pathEncoding
 			}
 			c.findAs(encoding, by, e, finding{Detail: bad.String(), Value: int64(bad.n)})
@@ -233,7 +271,7 @@ func (c *checker) chars(e *walk.Entry, name []byte, m class) {
 }
 
 // ends tells of the ends of a name.
-func (c *checker) ends(e *walk.Entry, name []byte) {
+func (c *checker) ends(e named, name []byte) {
 	if c.on.has(leadingDash) && name[0] == '-' {
 		c.find(leadingDash, e, finding{})
 	}
@@ -249,7 +287,7 @@ func (c *checker) ends(e *walk.Entry, name []byte) {
 }
 
 // tooLong tells of a name that stands behind so many bytes and units.
-func (c *checker) tooLong(k kind, by string, e *walk.Entry, bytesBefore, unitsBefore int, name []byte, mostBytes, mostUnits int) {
+func (c *checker) tooLong(k kind, by string, e named, bytesBefore, unitsBefore int, name []byte, mostBytes, mostUnits int) {
 	if n := bytesBefore + len(name); mostBytes > 0 && n > mostBytes {
 		c.findAs(k, by, e, finding{Detail: fmt.Sprint(n, " bytes"), Value: int64(n), Limit: int64(mostBytes)})
 		return
@@ -294,16 +332,16 @@ func (f *finding) setTarget(target string) {
 }
 
 // find counts a problem and tells where it is.
-func (c *checker) find(k kind, e *walk.Entry, f finding) { c.findAs(k, kinds[k].by, e, f) }
+func (c *checker) find(k kind, e named, f finding) { c.findAs(k, kinds[k].by, e, f) }
 
 // findAs is find for kinds that are counted apart.
-func (c *checker) findAs(k kind, by string, e *walk.Entry, f finding) {
+func (c *checker) findAs(k kind, by string, e named, f finding) {
 	c.stats.of(by).Inc()
 	f.Kind, f.Check = by, k.String()
 	c.write(e, &f)
 }
 
-func (c *checker) write(e *walk.Entry, f *finding) {
+func (c *checker) write(e named, f *finding) {
 	f.Type = typeName(e.Type())
 	f.Path = stats.PathOf(e.Path())
 	if f.other != nil {

@@ -373,6 +373,63 @@ func TestAJobAndAClusterFindTheSame(t *testing.T) {
 	checkCounts(t, text, stats)
 }
 
+// The name of a PATH is one like others; what it lies in is not looked at.
+func TestTheNameOfAPathIsCheckedToo(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "-base ")
+	var roots, want []string
+	for _, m := range []made{
+		{"-dir/", "", "leading-dash"},
+		{"trail /", "", "trailing-blank posix-chars"},
+		{"latin-\xe9/", "", "err_path_name_encoding posix-chars"},
+		{"latin-\xe8", "", "encoding posix-chars"},
+		{"con.txt", "", "windows-reserved"},
+		{"-link", "-> con.txt", "leading-dash symlink"},
+		{"readme", "", ""},
+		{"README", "", ""},
+	} {
+		path := filepath.Join(base, m.name)
+		err := os.MkdirAll(base, 0o755)
+		switch {
+		case err != nil:
+		case m.how != "":
+			err = os.Symlink(strings.TrimPrefix(m.how, "-> "), path)
+		case strings.HasSuffix(m.name, "/"):
+			err = os.Mkdir(path, 0o755)
+		default:
+			err = os.WriteFile(path, nil, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots = append(roots, path)
+		for name := range strings.FieldsSeq(m.checks) {
+			want = append(want, fmt.Sprintf("%s %q", name, path))
+		}
+	}
+	slices.Sort(want)
+	out, stats := run(t, 2, roots, "--check", "all")
+	compare(t, "one process", found(t, out), want)
+	checkCounts(t, out, stats)
+	_, runner := app(t, "--check", "all")
+	out, onMany := cluster(t, 2, runner, roots)
+	compare(t, "two clients", found(t, out), want)
+	if len(roots) != int(stats.Names) || stats.Names != onMany.Names {
+		t.Errorf("%d and %d names were checked, want %d", stats.Names, onMany.Names, len(roots))
+	}
+
+	// What is meant is in them.
+	t.Chdir(roots[0])
+	for _, root := range []string{roots[0] + "/", roots[0] + "/.", ".", "./", "../-dir/"} {
+		if out, stats := run(t, 1, []string{root}, "--check", "all"); len(out) > 0 || stats.Names != 0 {
+			t.Errorf("%q: %d names, %s", root, stats.Names, out)
+		}
+	}
+	t.Chdir(base)
+	if out, _ := run(t, 1, []string{"-dir"}, "--check", "leading-dash"); len(found(t, out)) != 1 {
+		t.Errorf("of -dir: %q", out)
+	}
+}
+
 // One directory that no client has alone: whoever lists which part of it, names that
 // collide are found.
 func TestNamesOfAHugeDirectoryCollideWhoeverSharesIt(t *testing.T) {
@@ -410,13 +467,13 @@ func TestNamesOfAHugeDirectoryCollideWhoeverSharesIt(t *testing.T) {
 	args := []string{"--check", "case,normalization"}
 	out, stats := run(t, 4, []string{root}, args...)
 	compare(t, "one process", found(t, out), want)
-	if got := int(stats.Names); got != n+161 {
-		t.Errorf("%d names were checked, want %d", got, n+161)
+	if got := int(stats.Names); got != n+162 { // with that of the root
+		t.Errorf("%d names were checked, want %d", got, n+162)
 	}
 	_, runner := app(t, args...)
 	out, stats = cluster(t, 3, runner, []string{root})
 	compare(t, "three clients", found(t, out), want)
-	if got := int(stats.Names); got != n+161 {
-		t.Errorf("three clients checked %d names, want %d", got, n+161)
+	if got := int(stats.Names); got != n+162 {
+		t.Errorf("three clients checked %d names, want %d", got, n+162)
 	}
 }

@@ -132,8 +132,8 @@ type preset struct {
 
 const (
 	maxKey    = 1024
-	maxS3     = 5 << 40
-	windowsMX = 259 // MAX_PATH is 260 with the NUL behind it
+	maxS3     = 10_000 * 5 << 30 // 10,000 parts of 5 GiB; 5 TiB until December 2025
+	windowsMX = 259              // MAX_PATH is 260 with the NUL behind it
 )
 
 var presets = []preset{
@@ -162,6 +162,25 @@ func (l *Limits) tighten(o Limits) {
 	l.KeyBytes = least(l.KeyBytes, o.KeyBytes)
 	l.Size = least(l.Size, o.Size)
 	l.Inflation = least(l.Inflation, o.Inflation)
+}
+
+// complete sets those of which no preset says anything.
+func (l *Limits) complete() {
+	if l.NameBytes == 0 && l.NameUnits == 0 {
+		l.NameBytes, l.NameUnits = 255, 255
+	}
+	if l.PathBytes == 0 && l.PathUnits == 0 {
+		l.PathBytes = 4095
+	}
+	if l.KeyBytes == 0 {
+		l.KeyBytes = maxKey
+	}
+	if l.Size == 0 {
+		l.Size = 4 << 40
+	}
+	if l.Inflation == 0 {
+		l.Inflation = 1 << 30
+	}
 }
 
 // kindsOf are kinds by their keys, or those of a list with all.
@@ -202,14 +221,12 @@ func choose(s *Settings) (set, Limits, error) {
 	if err != nil {
 		return 0, Limits{}, err
 	}
-	all, limits := byDefault, Limits{NameBytes: 255, NameUnits: 255, PathBytes: 4095, Size: 4 << 40, Inflation: 1 << 30}
+	all, limits := byDefault, Limits{}
 	for _, p := range ps {
 		all |= p.kinds
 		limits.tighten(p.limits)
 	}
-	if limits.KeyBytes == 0 {
-		limits.KeyBytes = maxKey // if it is asked for by itself
-	}
+	limits.complete()
 	if len(s.Only) > 0 {
 		if all, err = kindsOf("--check", s.Only); err != nil {
 			return 0, Limits{}, err
@@ -250,7 +267,7 @@ func choose(s *Settings) (set, Limits, error) {
 // Stats are the statistics of a check: a counter for each kind of problem. Findings
 // tell of each where it is.
 type Stats struct {
-	Names stats.Counter `json:"checked_names"` // of files and directories, but not of roots
+	Names stats.Counter `json:"checked_names"` // of files and directories, and of those PATHs that end with a name
 
 	FileEncoding    stats.Counter `json:"err_file_name_encoding"` // of what is no directory
 	PathEncoding    stats.Counter `json:"err_path_name_encoding"` // of directories

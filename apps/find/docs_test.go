@@ -31,6 +31,7 @@ func TestEveryFlagVariableAndNumberIsExplained(t *testing.T) {
 		}
 	}
 	explained(variables{}, "expr")
+	explained(constants{}, "expr")
 	explained(Stats{}, "json")
 	explained(entryJSON{}, "json")
 	for _, column := range csvHeader {

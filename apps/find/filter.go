@@ -32,10 +32,7 @@ type variables struct {
 	Ctime     time.Time `expr:"ctime"`
 	Age       float64   `expr:"age"`
 	AsOf      time.Time `expr:"as_of"`
-	KiB       int       `expr:"KiB"`
-	MiB       int       `expr:"MiB"`
-	GiB       int       `expr:"GiB"`
-	TiB       int       `expr:"TiB"`
+	constants
 }
 
 // fieldsOf are the attributes that a variable needs; those that are not in it need none.
@@ -66,8 +63,14 @@ func compile(text string) (*program, error) {
 	// What changes from one entry to the next would mean something else on each client: as_of
 	// is the time of the job.
 	compiled, err := expr.Compile(text, expr.Env(variables{}), expr.AsBool(), expr.DisableBuiltin("now"))
+	if err == nil {
+		err = checkNumbers(text)
+	}
+	if err == nil {
+		err = checkCalls(text)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("--filter: %w", err)
+		return nil, fmt.Errorf("--filter: %w", advise(text, err))
 	}
 	p := &program{Program: compiled, uses: map[string]bool{}}
 	node := compiled.Node()
@@ -92,7 +95,7 @@ func newFilter(text string, asOf time.Time) (*filter, error) {
 		return nil, err
 	}
 	f := &filter{program: p, asOf: asOf}
-	f.v = variables{AsOf: asOf, KiB: 1 << 10, MiB: 1 << 20, GiB: 1 << 30, TiB: 1 << 40}
+	f.v = variables{AsOf: asOf, constants: units}
 	return f, nil
 }
 

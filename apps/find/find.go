@@ -104,7 +104,13 @@ else is printed on standard output; what could not be read is told on standard e
 by the exit code 3.
 
 Attributes are read only if a condition, the order or the format needs them. Symbolic
-links are listed, not followed.`,
+links are listed, not followed.
+
+An expression of --filter has and, or, not, ==, <, in, matches (a regular expression),
+contains, startsWith, endsWith, arithmetic, and functions as lower(name),
+date("2026-01-31") and bitand(mode, 0o022). Sizes are bytes, or products as 10*MiB: there
+are KiB, MiB, GiB and TiB. Modes are octal with 0o before them, as 0o644. as_of is the
+time to which ages are counted.`,
 		Example: `  # all files of C below a directory
   hydra find --name '*.c' --name '*.h' --type f /usr/src
 
@@ -113,6 +119,9 @@ links are listed, not followed.`,
 
   # whatever an expression says
   hydra find --filter 'type == "f" and size > 10*MiB and owner != "root"' /home
+
+  # what others may write to, or has one of two names
+  hydra find --filter 'bitand(mode, 0o002) != 0 or lower(name) in ["core", "a.out"]' /srv
 
   # for another program: NUL behind each path
   hydra find --name '*.tmp' -0 /scratch | xargs -0 rm --
@@ -141,7 +150,7 @@ func change(before, after Settings) error {
 
 func flags(f *pflag.FlagSet, s *Settings) {
 	s.Selection.Flags(f)
-	f.StringVar(&s.Filter, "filter", "", "only that for which `EXPR` holds, as 'size > 1*GiB and age > 90': of name, path, ext, type, depth, size, allocated, uid, gid, owner, group, mode, nlink, atime, mtime, ctime, age (in days)")
+	f.Var((*expression)(&s.Filter), "filter", "only that for which `EXPR` holds, as 'size > 1*GiB and age > 90': of name, path, ext, type, depth, size, allocated, uid, gid, owner, group, mode, nlink, atime, mtime, ctime, age (in days)")
 	for _, format := range []struct{ name, usage string }{
 		{asLong, "print mode, links, owner, group, size, time of modification and path, as ls -l does"},
 		{asJSONL, "print a line of JSON with all attributes for each"},
@@ -191,6 +200,19 @@ func (f *formatFlag) Set(text string) error {
 	return nil
 }
 
+// expression is the value of --filter. What it says is checked when all flags are known.
+type expression string
+
+func (e *expression) String() string { return string(*e) }
+func (e *expression) Type() string   { return "EXPR" }
+func (e *expression) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty, and says of nothing whether it is meant")
+	}
+	*e = expression(text)
+	return nil
+}
+
 // order is the value of --sort.
 type order string
 
@@ -199,7 +221,7 @@ var orders = []string{"path", "name", "size", "mtime", "-path", "-name", "-size"
 func (o *order) String() string { return string(*o) }
 func (o *order) Type() string   { return "KEY" }
 func (o *order) Set(text string) error {
-	for _, known := range append(orders, "") {
+	for _, known := range orders {
 		if text == known {
 			*o = order(text)
 			return nil

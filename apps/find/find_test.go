@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -387,6 +388,62 @@ func TestAWrongFilterSaysWhere(t *testing.T) {
 	}
 }
 
+func TestAFilterThatIsNotMeantIsRefused(t *testing.T) {
+	for filter, want := range map[string]string{
+		// As octal numbers are written elsewhere.
+		"mode == 0644":                        "0644 would not be octal: write 0o644 (1:9)",
+		"mode in [0o755, 0_600]":              "0_600 would not be octal: write 0o600 (1:17)",
+		"nlink == 089":                        "089 begins with 0: write 89 (1:10)",
+		"name == '\xff0644' and mode == 0755": "write 0o755 (1:29)",
+		"mode == 0o644 or mode == 0":          "",
+		"mode == 0x1a4 or depth == 00":        "",
+		"age > 0.5 and age < 01.5":            "",
+		"name == '0644' // 0644":              "",
+
+		// As sizes are written elsewhere.
+		"size > 10M":              `bad number syntax: "10M": sizes are written as 10*MiB (1:10)`,
+		"size > 1MiB":             "10*MiB",
+		"size > 1.5g":             "10*MiB",
+		"size > 2 GB and age > 1": `unexpected token Identifier("GB"): sizes are written as 10*MiB (1:10)`,
+		"size > 10x":              `bad number syntax: "10x" (1:10)`,
+		"size > 1 and and":        "unexpected token Operator",
+
+		// What fails for every entry.
+		`mtime > date("yesterday")`:                              `invalid date yesterday: write it as "2026-01-31" or "2026-01-31 15:04:05" (1:9)`,
+		`mtime > date("2026-11-28 12:00")`:                       "invalid date 2026-11-28 12:00",
+		`as_of - mtime > duration("30d")`:                        "its units are h, m and s (1:17)",
+		`false and date("x").Year() > 1`:                         "invalid date x",
+		`nlink > int("many")`:                                    "(1:9)",
+		`any(["a"], mtime > date("b"))`:                          "invalid date b",
+		`size > int(name)`:                                       "",
+		`any(["a"], mtime > date(#))`:                            "",
+		`let d = date("c"); mtime > d`:                           "invalid date c",
+		`mtime > date("2026-11-28") + duration("1h30m")`:         "",
+		`mtime > date("2026-11-28", "2006-01-02", "Asia/Tokyo")`: "",
+		`size in map(1..3, # * MiB) or name == repeat("a", 3)`:   "",
+	} {
+		s := App().Settings
+		s.Filter = filter
+		if err := s.prepare(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", filter, err, want)
+		}
+	}
+}
+
+func TestTheFiltersInTheHelpAreRight(t *testing.T) {
+	filters := regexp.MustCompile(`--filter '([^']+)'`).FindAllStringSubmatch(App().Example, -1)
+	if len(filters) < 2 {
+		t.Errorf("there are %d", len(filters))
+	}
+	for _, f := range filters {
+		s := App().Settings
+		s.Filter = f[1]
+		if err := s.prepare(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAFilterThatFailsForAnEntryIsAnError(t *testing.T) {
 	text, res := find(t, &hydra.Options{FS: fstest.MapFS{"a": {}, "abc": {}, "dd/x": {}}}, []string{"."}, "--filter", `split(name, "b")[1] == "c"`)
 	// The root, a, and in it what is a directory too.
@@ -404,6 +461,8 @@ func TestCallsThatMeanNothing(t *testing.T) {
 		"--jsonl --long":     "contradict each other",
 		"--jsonl=maybe":      "neither true nor false",
 		"--long --long=true": "",
+		"--sort=":            `"" is no order`,
+		"--filter=":          "it is empty",
 	} {
 		s := App().Settings
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
