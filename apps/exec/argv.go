@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hydrawalk/hydra"
@@ -75,6 +76,8 @@ func (a Argv) check(s *Settings) error {
 		return errors.New("an argument of a command can not hold NUL")
 	case s.Shell && len(a) > 1:
 		return errors.New("--shell takes one text, in quotes, as the command")
+	case !s.Shell && len(a) == 1 && isLine(a[0]):
+		return fmt.Errorf("%q would be the name of a program: give each argument apart, or --shell", a[0])
 	case s.Shell && hasPlaceholder(a[0]):
 		return errors.New(`in a text for the shell nothing is replaced, for a name could be taken for a command: write "$1" for the path`)
 	case s.Per != perBatch || s.Shell:
@@ -166,6 +169,17 @@ func replace(arg, path string) string {
 	return strings.NewReplacer(holdParent, filepath.Dir(path), holdName, filepath.Base(path), holdPath, path).Replace(arg)
 }
 
+// isLine tells whether a text is a line for a shell: a program, which has no path, and
+// arguments.
+func isLine(text string) bool {
+	program, _, more := strings.Cut(text, " ")
+	if !more || program == "" || strings.ContainsAny(program, "/{") {
+		return false
+	}
+	_, err := exec.LookPath(text)
+	return err != nil
+}
+
 // What quotes make of an argument at most: of each byte, and around it.
 const (
 	mostQuoted   = len(`\377`)
@@ -189,7 +203,7 @@ func quotedArg(arg string) string {
 	for _, r := range arg {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', strings.ContainsRune("%+,-./:=@_", r):
-		case r < ' ' || r == 0x7f:
+		case !unicode.IsPrint(r): // it could turn a line around
 			control = true
 		default:
 			plain = false

@@ -138,8 +138,8 @@ HYDRA_AGAIN is 1 in its environment.`,
   # the size of each directory, four at a time
   hydra exec -j 4 /data -- du -sh {}
 
-  # compress files, many with each command
-  hydra exec --per batch /data/logs -- gzip -9 {}
+  # compress files, many with each command; what commands make in PATH may be found too
+  hydra exec --per batch -E '*.gz' /data/logs -- gzip -9 {}
 
   # a text for the shell: the path is "$1"
   hydra exec --per file --shell --tag /data -- 'wc -l < "$1"'
@@ -216,8 +216,11 @@ func (t *Time) Type() string { return "TIME" }
 // Set implements [pflag.Value].
 func (t *Time) Set(text string) error {
 	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is no time such as 30s, 5m or 1h30m", text)
+	}
 	*t = Time(d)
-	return err
+	return nil
 }
 
 // MarshalJSON implements [json.Marshaler].

@@ -426,3 +426,25 @@ func TestACommandWhoseOutputIsLostIsNotRunAgain(t *testing.T) {
 		t.Error("one that failed is not run again")
 	}
 }
+
+func TestWhatCouldTurnALineAroundIsQuoted(t *testing.T) {
+	for arg, want := range map[string]string{
+		"a\u202eb": `$'a\342\200\256b'`, "\u009b2J": `$'\302\2332J'`, "a\u2028": `$'a\342\200\250'`, "é": "'é'",
+	} {
+		if got := quotedArg(arg); got != want {
+			t.Errorf("%q: %s, want %s", arg, got, want)
+		}
+	}
+}
+
+func TestALineForAShellIsNoProgram(t *testing.T) {
+	for line, want := range map[string]bool{"wc -l {}": false, "wc": true, "{} -x": true, "/opt/my tools/x": true} {
+		if err := (Argv{line}).check(&Settings{Per: perFile}); (err == nil) != want {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	var at Time
+	if err := at.Set("30"); err == nil || !strings.Contains(err.Error(), "30s, 5m") {
+		t.Error(err)
+	}
+}
