@@ -1,6 +1,28 @@
 package cli
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestTheFlagThatWasMeantIsNear(t *testing.T) {
+	f := pflag.NewFlagSet("", pflag.ContinueOnError)
+	for _, name := range []string{"name", "size", "older-than", "one-file-system", "max-depth", "secret"} {
+		f.Bool(name, false, "")
+	}
+	if err := f.MarkHidden("secret"); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{
+		"name": "name", "nome": "name", "names": "name", "NAME": "name", "noma": "", "nam": "name", "na": "", "": "", "sice": "size", "six": "",
+		"older": "older-than", "olde-than": "older-than", "max_depth": "max-depth", "maxdpeth": "", "max-dpeth": "max-depth", "one": "one-file-system", "secret": "", "secre": "",
+	} {
+		if got := nearFlag(f, typed); got != want {
+			t.Errorf("%q: %q, want %q", typed, got, want)
+		}
+	}
+}
 
 func TestTheDistanceOfWordsIsThatOfTheirEdits(t *testing.T) {
 	for _, tt := range []struct {

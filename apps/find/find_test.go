@@ -413,6 +413,7 @@ func TestAFilterThatIsNotMeantIsRefused(t *testing.T) {
 		`mtime > date("2026-11-28 12:00")`:                       "invalid date 2026-11-28 12:00",
 		`as_of - mtime > duration("30d")`:                        "its units are h, m and s (1:17)",
 		`false and date("x").Year() > 1`:                         "invalid date x",
+		`mtime > date("1st") or mtime < date("2nd")`:             "invalid date 1st",
 		`nlink > int("many")`:                                    "(1:9)",
 		`any(["a"], mtime > date("b"))`:                          "invalid date b",
 		`size > int(name)`:                                       "",
