@@ -248,6 +248,9 @@ func setLower(f *pflag.Flag, values []string) error {
 		if len(values) != 1 {
 			return errors.New("one value is expected")
 		}
+		if values[0] == f.DefValue {
+			return nil // as it is shown where nothing is set; given, it may be refused
+		}
 	}
 	for _, v := range values {
 		if err := set(v); err != nil {
