@@ -270,7 +270,7 @@ func TestALinkInTheQuarantineIsNotFollowed(t *testing.T) {
 }
 
 func TestAnOldDirectoryIsLookedAtOnceMore(t *testing.T) {
-	for change, want := range map[string]hydra.ActResult{"none": hydra.ActDone, "touched": hydra.ActChanged, "given away": hydra.ActChanged, "filled": hydra.ActChanged} {
+	for change, want := range map[string]hydra.ActResult{"none": hydra.ActDone, "seen by another host": hydra.ActDone, "replaced": hydra.ActChanged, "touched": hydra.ActChanged, "given away": hydra.ActChanged, "filled": hydra.ActChanged} {
 		root := t.TempDir()
 		dir := filepath.Join(root, "d")
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -288,6 +288,10 @@ func TestAnOldDirectoryIsLookedAtOnceMore(t *testing.T) {
 		switch change {
 		case "touched":
 			err = os.Chtimes(dir, time.Unix(1, 0), time.Unix(1, 0))
+		case "seen by another host":
+			a.Stat.Dev++
+		case "replaced":
+			a.Stat.Ino++
 		case "given away":
 			a.Stat.UID++
 		case "filled":

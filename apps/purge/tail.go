@@ -100,7 +100,7 @@ func removeDir(base *walk.Base, path string, a *hydra.Act, old bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		a.Result = hydra.ActGone
 		return
-	case err == nil && (!st.Mode.IsDir() || st.Dev != a.Stat.Dev || st.Ino != a.Stat.Ino):
+	case err == nil && (!st.Mode.IsDir() || st.Ino != a.Stat.Ino): // its device may have another number on who looked at it
 		a.Result = hydra.ActChanged
 		return
 	case err == nil && old && (st.Mtime != a.Stat.Mtime || st.Ctime != a.Stat.Ctime || st.UID != a.Stat.UID || st.GID != a.Stat.GID):
