@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hydrawalk/hydra/walk"
@@ -320,5 +321,39 @@ func TestAFileThatWasAPathComesBackThroughALink(t *testing.T) {
 	}
 	if left, err := os.ReadDir(shelf); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// Of what was opened long ago an NFS server may not know any more.
+func TestWhatIsStaleIsOpenedAnew(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "f"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := walk.OpenBase(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	a := &Act{Root: root, Path: filepath.Join(root, "f")}
+	if err := b.Stat("f", &a.Stat); err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	s := newSettler([]string{root}, func(path string) (*walk.Base, error) {
+		if opened++; opened == 1 {
+			return nil, &walk.Error{Op: walk.OpOpen, Path: path, Err: syscall.ESTALE}
+		}
+		return walk.OpenBase(path)
+	})
+	defer s.close()
+	if !s.isThere(a) || opened != 2 {
+		t.Errorf("it is taken for gone, after %d tries", opened)
+	}
+	if err := os.Remove(a.Path); err != nil {
+		t.Fatal(err)
+	}
+	if s.isThere(a) || opened != 2 {
+		t.Errorf("it is taken for there, after %d tries", opened)
 	}
 }
