@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,24 +123,25 @@ func Undo(ctx context.Context, records io.ReadSeeker, o *UndoOptions) (*Undone, 
 	return u.Undone, nil
 }
 
-// tidy removes what is empty of the directory of the job in a quarantine.
+// leave remembers the directories of a quarantine that a file is moved back from: those of
+// DIR/JOB/the whole path, from JOB on.
+func (u *undoer) leave(a *Act) {
+	to := filepath.ToSlash(a.To)
+	top, ok := strings.CutSuffix(to, filepath.ToSlash(a.Path[len(filepath.VolumeName(a.Path)):]))
+	if !ok || path.Base(top) != u.Job {
+		return // it is no quarantine
+	}
+	for dir := path.Dir(to); len(dir) >= len(top) && !u.left[dir]; dir = path.Dir(dir) {
+		u.left[dir] = true
+	}
+}
+
+// tidy removes those of them that are empty, the deepest first.
 func (u *undoer) tidy() {
 	if u.o.DryRun {
 		return
 	}
-	all := map[string]bool{}
-	for dir := range u.left {
-		// DIR/JOB/the whole path
-		i := strings.Index(dir+"/", "/"+u.Job+"/")
-		if i < 0 {
-			continue
-		}
-		for top := i + 1 + len(u.Job); len(dir) >= top; dir = dir[:strings.LastIndexByte(dir, '/')] {
-			all[dir] = true
-		}
-	}
-	// The deepest first.
-	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(all))) {
+	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(u.left))) {
 		base, err := openBase(u.bases, volume(dir))
 		if err == nil {
 			_ = base.RemoveDir(below(volume(dir), dir)) // what is not empty stays
@@ -169,7 +171,7 @@ type undoer struct {
 	o     *UndoOptions
 	roots []string
 	bases map[string]*walk.Base
-	left  map[string]bool // directories that files were moved back from
+	left  map[string]bool // directories of a quarantine that may be empty by now
 }
 
 func (u *undoer) close() {
@@ -251,7 +253,7 @@ func (u *undoer) back(a *Act) {
 		u.fail(a.Path, err)
 		return
 	}
-	u.left[filepath.ToSlash(filepath.Dir(a.To))] = true
+	u.leave(a)
 	isIt := func(b *walk.Base, path string) (bool, error) {
 		var st walk.Stat
 		err := b.Stat(path, &st)

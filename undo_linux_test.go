@@ -316,6 +316,18 @@ func TestAFileThatWasAPathComesBackThroughALink(t *testing.T) {
 			t.Errorf("dry %v: the directory of the job: %v", dry, err)
 		}
 	}
+	// As after an undo that ended before it had tidied.
+	if err := os.MkdirAll(filepath.Join(shelf, r.Job, link), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, dry := range []bool{true, false} {
+		if u, err := Undo(t.Context(), f, &UndoOptions{DryRun: dry}); err != nil || u.There != 1 {
+			t.Errorf("%+v, %v", u, err)
+		}
+		if _, err = os.Stat(filepath.Join(shelf, r.Job)); (err == nil) != dry {
+			t.Errorf("dry %v: the directory of the job: %v", dry, err)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(real, "f.old")); err != nil {
 		t.Error(err)
 	}
@@ -355,5 +367,33 @@ func TestWhatIsStaleIsOpenedAnew(t *testing.T) {
 	}
 	if s.isThere(a) || opened != 2 {
 		t.Errorf("it is taken for there, after %d tries", opened)
+	}
+}
+
+// A quarantine may have the name of the job.
+func TestTheQuarantineItselfStays(t *testing.T) {
+	shelf := filepath.Join(t.TempDir(), "job")
+	file := filepath.Join(t.TempDir(), "job", "f")
+	u := &undoer{Undone: &Undone{Job: "job"}, o: &UndoOptions{}, left: map[string]bool{}, bases: map[string]*walk.Base{}}
+	defer u.close()
+	for _, to := range []string{filepath.Join(shelf, "job", file), filepath.Join(shelf, "other", "g"), filepath.Join(shelf, "other", file)} {
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		u.leave(&Act{Path: file, To: to})
+	}
+	u.tidy()
+	if left, err := os.ReadDir(shelf); err != nil || len(left) != 1 || left[0].Name() != "other" {
+		t.Errorf("%v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Dir(filepath.Join(shelf, "other", file))); err != nil {
+		t.Errorf("of no job: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(shelf, "other")); err != nil {
+		t.Fatal(err)
+	}
+	u.tidy()
+	if _, err := os.Stat(shelf); err != nil {
+		t.Error(err)
 	}
 }

@@ -76,9 +76,6 @@ func (h *Held) Path() string {
 	return string(append(h.dir.appendPrefix(nil), h.name.Bytes()...))
 }
 
-// Root is the root below which the entry lies, as it was given but cleaned.
-func (h *Held) Root() string { return h.dir.Root() }
-
 func (h *Held) handle() rawdir.Dir {
 	if h.own != nil {
 		return h.own

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hydrawalk/hydra/internal/rawdir"
 )
 
 // holder keeps entries and does something with them when the walk ends.
@@ -283,5 +285,26 @@ func TestADirectoryThatHoldsSomethingIsNotNew(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		sub.Close()
+	}
+}
+
+// filling is a directory in which somebody is faster than who makes one.
+type filling struct {
+	rawdir.Changer
+	path string
+}
+
+func (f filling) MakeDir(name rawdir.Name, perm fs.FileMode) error {
+	return errors.Join(f.Changer.MakeDir(name, perm), os.WriteFile(filepath.Join(f.path, name.String(), "f"), nil, 0o600))
+}
+
+func TestADirectoryThatSomebodyPutInPlaceGetsNoOwner(t *testing.T) {
+	dir := t.TempDir()
+	b := openBaseAt(t, dir)
+	defer b.Close()
+	b.root = filling{b.root.(rawdir.Changer), dir}
+	err := b.MakeDir("d", uint32(os.Getuid()), uint32(os.Getgid()), 0o755)
+	if fi, statErr := os.Stat(filepath.Join(dir, "d")); !errors.Is(err, fs.ErrExist) || statErr != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", err, fi)
 	}
 }

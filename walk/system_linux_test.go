@@ -46,6 +46,15 @@ func inChild(t *testing.T, attr *syscall.SysProcAttr) bool {
 	return false
 }
 
+// asNobody lets a child of root's be somebody who may do less.
+func asNobody() *syscall.SysProcAttr {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	const nobody = 65534
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
 // needRoot skips a test that others may not do.
 func needRoot(t *testing.T, why string) {
 	t.Helper()
@@ -295,12 +304,7 @@ func TestNothingIsMissedWhenOthersTakeTheDescriptors(t *testing.T) {
 }
 
 func TestWhatIsNotPermittedIsAnErrorAndTheRestIsWalked(t *testing.T) {
-	var attr *syscall.SysProcAttr
-	if os.Geteuid() == 0 {
-		const nobody = 65534
-		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	}
-	if !inChild(t, attr) {
+	if !inChild(t, asNobody()) {
 		return
 	}
 	noLeaks(t)
@@ -559,12 +563,7 @@ func TestAWalkNeverLeavesItsTreeWhileDirectoriesAreSwappedForLinks(t *testing.T)
 }
 
 func TestADirectoryThatCanNotBeAsItIsToBeIsNotLeft(t *testing.T) {
-	var attr *syscall.SysProcAttr
-	if os.Geteuid() == 0 {
-		const nobody = 65534
-		attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	}
-	if !inChild(t, attr) {
+	if !inChild(t, asNobody()) {
 		return
 	}
 	dir, err := os.MkdirTemp("", "made")

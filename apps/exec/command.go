@@ -31,13 +31,11 @@ type outcome struct {
 	stderr  []byte
 }
 
-func (o *outcome) ok() bool {
-	return o.err == nil && o.lost == nil && !o.timedOut && o.signal == "" && o.code == 0
-}
+func (o *outcome) ok() bool { return o.succeeded() && o.lost == nil }
 
 // final tells whether it makes no sense to run the command again: what hangs may still
 // be doing what it was to do, and what lost only its output has done it.
-func (o *outcome) final() bool { return o.ok() || o.stopped || o.hangs || o.succeeded() }
+func (o *outcome) final() bool { return o.succeeded() || o.stopped || o.hangs }
 
 // succeeded tells whether the command itself did, whatever became of its output.
 func (o *outcome) succeeded() bool {

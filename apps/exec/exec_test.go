@@ -448,3 +448,20 @@ func TestALineForAShellIsNoProgram(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("full") }
+
+func TestOutputThatCanNotBeReadIsNoCommandThatDidNotStart(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no echo")
+	}
+	cmd := osexec.Command("echo", "text")
+	cmd.Stdout = full{}
+	o := new(outcome)
+	o.run(t.Context(), cmd, &Settings{})
+	if o.err != nil || o.lost == nil || o.ok() || !o.final() {
+		t.Errorf("%+v", o)
+	}
+}
