@@ -393,6 +393,7 @@ func runJob(ctx context.Context, app distributed, roots []string, o *JobOptions)
 	case err == nil:
 		return nil, &UsageError{fmt.Errorf("job %s: %w", o.ID, ErrJobExists)}
 	case !errors.Is(err, ErrNoJob):
+		s.local.forgetUnbegun(ctx)
 		return nil, err
 	}
 	if _, err := s.ask(ctx, wire.Ask{Kind: wire.AskSubmit, Spec: spec}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // localTree is a tree with three files, and a place for local jobs that nobody else has.
@@ -98,6 +99,30 @@ func TestNothingIsLeftOfALocalJobThatWasNotBegun(t *testing.T) {
 	}
 	if names, err := LocalJobNames(); err != nil || len(names) > 0 {
 		t.Errorf("%q are left, %v", names, err)
+	}
+}
+
+func TestNothingIsLeftOfALocalJobWheneverItIsCancelledBefore(t *testing.T) {
+	root := localTree(t)
+	for after := time.Duration(0); after < 10*time.Millisecond; after += 100 * time.Microsecond {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		_, _ = runJob(ctx, counter(nil), []string{root}, &JobOptions{ID: "j"}) // or it is done
+		cancel()
+		names, err := LocalJobNames()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(names) == 0 {
+			continue
+		}
+		s, err := OpenLocal(t.Context(), "j", nil)
+		if err != nil {
+			t.Fatalf("after %v: %v", after, err)
+		}
+		s.Close()
+		if err := RemoveLocal(t.Context(), "j"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
