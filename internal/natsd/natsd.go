@@ -21,15 +21,19 @@ import (
 
 // Options are what Start needs.
 type Options struct {
-	// Listen is host:port of the loopback, by number; port 0: any that is free.
-	// "": the server is reached in this process only.
+	// Listen is host:port of the loopback, by number; port 0: any that is free. Whoever
+	// has User and Password may do all there. It is for tests, in which this is an
+	// engine that runs elsewhere. "": the server is reached in this process only.
 	Listen string
 	// StateDir is where tables are; it is made if need be, with mode 0700. "": a
 	// directory that is removed at shutdown.
 	StateDir string
-	// User and Password are required of all connections, also those of this
-	// process, if there is an address to listen on.
+	// User and Password are required of all connections that may do all, also those of
+	// this process, if there is an address to listen on, or Login.
 	User, Password string
+	// Login tells what another user may do. Any goroutine calls it, once for each
+	// connection.
+	Login func(user, password string) (Rights, bool)
 	// MaxPayload is the size of the largest message in bytes; 0: 8 MiB.
 	MaxPayload int
 	// Log takes what the server has to say; nil: nothing is said.
@@ -39,7 +43,7 @@ type Options struct {
 // These errors tell what to do about Start.
 var (
 	ErrInUse    = errors.New("in use: is another server running?") // address or state directory
-	ErrLoopback = errors.New("only a loopback address is listened on, for there is no TLS yet")
+	ErrLoopback = errors.New("only a loopback address is listened on without TLS")
 )
 
 // A Server runs until Shutdown.
@@ -73,6 +77,10 @@ func Start(o Options) (*Server, error) {
 	}
 	if o.MaxPayload > 0 {
 		so.MaxPayload = int32(min(o.MaxPayload, math.MaxInt32))
+	}
+	if o.Login != nil {
+		so.CustomClientAuthentication = &logins{o}
+		so.Username, so.Password = "", ""
 	}
 	if o.Listen != "" {
 		host, port, err := loopback(o.Listen)

@@ -2,8 +2,8 @@
 //
 // A table is a stream, HYDRA_<name>, that keeps the last message of each subject:
 //
-//	hydra.t.<name>.<id>.v.<key>                    the value, or where its parts are
-//	hydra.t.<name>.<id>.p.<key>.<nonce>.<number>   a part; dots in the key are ':'
+//	hydra.t.<name>.<id>.v.<key>                      the value, or where its parts are
+//	hydra.t.<name>.<id>.p.<key>.:.<nonce>.<number>   a part
 //
 // id is random and in the metadata of the stream: who has a table that was dropped
 // reaches nothing, though there be a new one of that name. A revision is a
@@ -14,6 +14,7 @@ package natsbus
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -39,6 +40,18 @@ type Options struct {
 	// connection is made, instead of those above: an engine that was away may be
 	// back with others.
 	Login func() (user, password string)
+	// NKeyFile has the seed of an nkey.
+	NKeyFile string
+	// TLS, when set, begins each connection, before anything else is said.
+	TLS *tls.Config
+	// TLSLater is for engines that greet before TLS begins.
+	TLSLater bool
+	// Inbox is where answers come, a subject of NATS that nobody else may listen at.
+	// "": each connection has one that cannot be guessed.
+	Inbox string
+	// AskToSweep has parts of old values removed by a Bus with Sweeps, for a
+	// connection that has no right to do it.
+	AskToSweep, Sweeps bool
 	// InProcess is a server of this process, instead of URL.
 	InProcess nats.InProcessConnProvider
 	// Name of this connection, for those who look at the engine.
@@ -70,6 +83,8 @@ type Bus struct {
 	end   context.CancelCauseFunc
 	state state
 	work  group // watches
+
+	refused refusals
 }
 
 var _ bus.Bus = (*Bus)(nil)
@@ -109,6 +124,12 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	}
 	b.js = js
 	b.state.start(b.nc.IsConnected)
+	if o.Sweeps {
+		if err := b.serveSweeps(); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
@@ -128,13 +149,28 @@ func (b *Bus) options(ctx context.Context) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.state.set(false) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.state.set(true) }),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // else they are printed
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.refused.note(err) }),
 		nats.InProcessServer(o.InProcess),
 	}
 	if o.InProcess == nil {
 		opts[len(opts)-1] = nats.SetCustomDialer(dialer{ctx, b.life})
 	}
+	if o.TLS != nil {
+		opts = append(opts, nats.Secure(o.TLS))
+		if !o.TLSLater {
+			opts = append(opts, nats.TLSHandshakeFirst())
+		}
+	}
+	if o.Inbox != "" {
+		opts = append(opts, nats.CustomInboxPrefix(o.Inbox))
+	}
 	switch {
+	case o.NKeyFile != "":
+		nkey, err := nats.NkeyOptionFromSeed(o.NKeyFile)
+		if err != nil {
+			nkey = func(*nats.Options) error { return err }
+		}
+		opts = append(opts, nkey)
 	case o.Login != nil:
 		opts = append(opts, nats.UserInfoHandler(o.Login))
 	case o.User != "":
@@ -164,9 +200,15 @@ func connectError(o Options, err error) error {
 	if o.InProcess != nil {
 		where = "the server of this process"
 	}
-	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
-		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) {
+	if errors.Is(err, nats.ErrAuthorization) {
 		return fmt.Errorf("connect to %s: %w", where, bus.ErrAuth)
+	}
+	_, alert := errors.AsType[tls.AlertError](err)
+	if alert || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) {
+		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, err)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, err)
 	}
 	if errors.Is(err, nats.ErrNoServers) {
 		err = syscall.ECONNREFUSED // which the library hides
@@ -280,10 +322,14 @@ func (b *Bus) Request(ctx context.Context, subject string, data []byte) ([]byte,
 	}
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	ctx, done := b.refused.watch(ctx, messages+subject)
+	defer done()
 	msg, err := b.nc.RequestWithContext(ctx, messages+subject, data)
 	switch {
 	case err == nil:
 		return msg.Data, nil
+	case errors.Is(context.Cause(ctx), bus.ErrAuth):
+		return fail(context.Cause(ctx))
 	case b.life.Err() != nil:
 		return fail(bus.ErrClosed)
 	case errors.Is(err, nats.ErrNoResponders):

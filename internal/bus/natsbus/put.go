@@ -104,7 +104,7 @@ func (t *Table) commit(ctx context.Context, key string, e *envelope, rev uint64)
 				continue
 			}
 			return 0, bus.ErrConflict
-		case answered && !passing(err):
+		case answered && !passing(err), errors.Is(err, bus.ErrAuth):
 			return 0, err
 		case !answered && !passing(err):
 			return 0, fmt.Errorf("%w: %w", bus.ErrUnknown, err)
@@ -140,7 +140,12 @@ func (b *Bus) silent(err error) bool {
 // send is one attempt to store a message.
 func (t *Table) send(ctx context.Context, msg *nats.Msg) (seq uint64, err error) {
 	err = t.b.attempt(ctx, func(ctx context.Context) error {
+		ctx, done := t.b.refused.watch(ctx, msg.Subject)
+		defer done()
 		answer, err := t.b.nc.RequestMsgWithContext(ctx, msg)
+		if errors.Is(context.Cause(ctx), bus.ErrAuth) {
+			return context.Cause(ctx)
+		}
 		if errors.Is(err, nats.ErrMaxPayload) {
 			return fmt.Errorf("%w: %w", bus.ErrTooLarge, err)
 		}
@@ -215,13 +220,12 @@ func (t *Table) sweep(ctx context.Context, key string, before, rev, firstPart ui
 	if firstPart != 0 {
 		below = firstPart
 	}
-	err := t.b.attempt(ctx, func(ctx context.Context) error {
-		stream, err := t.b.js.Stream(ctx, streamPrefix+t.name)
-		if err != nil {
-			return err
-		}
-		return stream.Purge(ctx, jetstream.WithPurgeSubject(t.partSubject(key, ">")), jetstream.WithPurgeSequence(below))
-	})
+	var err error
+	if t.b.o.AskToSweep {
+		err = t.b.nc.Publish(sweeps+t.name+"."+t.id+"."+key, strconv.AppendUint(nil, below, 10))
+	} else {
+		err = t.b.attempt(ctx, func(ctx context.Context) error { return t.removeParts(ctx, key, below) })
+	}
 	if err == nil && firstPart == 0 {
 		t.mu.Lock()
 		t.clean[key] = rev

@@ -166,7 +166,7 @@ func (b *Bus) Drop(ctx context.Context, name string) error {
 // changing is the error of what changes something.
 func (b *Bus) changing(what string, err error) error {
 	err = b.explain(err)
-	for _, known := range []error{bus.ErrExists, bus.ErrNoTable, bus.ErrConflict, bus.ErrTooLarge, bus.ErrUnknown} {
+	for _, known := range []error{bus.ErrExists, bus.ErrNoTable, bus.ErrConflict, bus.ErrTooLarge, bus.ErrAuth, bus.ErrUnknown} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -181,9 +181,10 @@ func (t *Table) valueSubject(key string) string {
 	return tables + t.name + "." + t.id + ".v." + key
 }
 
-// partSubject has no dots in the key, so that no key's parts are below another's.
+// partSubject has a colon behind the key, which no key has in it, so that no key's parts
+// are below another's.
 func (t *Table) partSubject(key, rest string) string {
-	return tables + t.name + "." + t.id + ".p." + strings.ReplaceAll(key, ".", ":") + "." + rest
+	return tables + t.name + "." + t.id + ".p." + key + ".:." + rest
 }
 
 func (t *Table) what(op, key string) string { return op + " " + key + " in table " + t.name }

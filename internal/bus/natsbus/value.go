@@ -14,7 +14,7 @@ import (
 
 // A value is stored as an envelope:
 //
-//	byte     version, 1
+//	byte     version, 2
 //	byte     kind: bits
 //	8 bytes  nonce: which Put wrote it
 //	uvarint  size of the value
@@ -32,7 +32,7 @@ type envelope struct {
 }
 
 const (
-	version = 1
+	version = 2
 
 	kindS2      = 1 << 0 // what is packed is compressed
 	kindDeleted = 1 << 1 // there is no value any more

@@ -1,0 +1,190 @@
+package gate
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// connect is what a connection says first. What is not here does not reach the engine.
+type connect struct {
+	Verbose      bool   `json:"verbose"`
+	Pedantic     bool   `json:"pedantic"`
+	User         string `json:"user,omitempty"`
+	Password     string `json:"pass,omitempty"`
+	Name         string `json:"name,omitempty"`
+	Lang         string `json:"lang,omitempty"`
+	Version      string `json:"version,omitempty"`
+	Protocol     int    `json:"protocol"`
+	Echo         bool   `json:"echo"`
+	Headers      bool   `json:"headers"`
+	NoResponders bool   `json:"no_responders"`
+}
+
+const bufferSize = 64 << 10
+
+// wholeTime is how long a line with its payload may take from its first byte to its last.
+const wholeTime = 30 * time.Second
+
+// serve joins a connection to the engine, and ends with either of them.
+func (g *Gate) serve(v *visitor) error {
+	engine, err := g.engine()
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	// The engine begins: what it says of itself is told as it is.
+	fromEngine := bufio.NewReaderSize(engine, bufferSize)
+	info, err := fromEngine.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if _, err := v.conn.Write(info); err != nil {
+		return err
+	}
+	in := bufio.NewReaderSize(v.conn, bufferSize)
+	c, err := readConnect(in)
+	if err != nil {
+		return tell(v.conn, err)
+	}
+	r, err := g.admit(v, c)
+	if err != nil {
+		g.log.Warn("a connection is refused", "from", v.raw.RemoteAddr().String(), "as", fmt.Sprintf("%.60q", c.User), "why", err)
+		return tell(v.conn, &forbidden{refusal(err)})
+	}
+	c.Password = g.pass(r.Rights)
+	defer g.void(c.Password)
+	hello, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	_ = v.conn.SetDeadline(time.Time{})
+	out := bufio.NewWriterSize(engine, bufferSize)
+	if _, err := fmt.Fprintf(out, "CONNECT %s\r\n", hello); err != nil {
+		return err
+	}
+
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer v.conn.Close()
+	defer engine.Close()
+	var mu sync.Mutex // of what is written to the other side
+	f := newFilter(in, out, r)
+	f.begun = func() { _ = v.conn.SetReadDeadline(time.Now().Add(wholeTime)) }
+	f.ended = func() { _ = v.conn.SetReadDeadline(time.Time{}) }
+	wg.Go(func() {
+		defer v.conn.Close() // the engine has ended it
+		buf := make([]byte, bufferSize)
+		for {
+			n, err := fromEngine.Read(buf)
+			if n > 0 {
+				mu.Lock()
+				_ = v.conn.SetWriteDeadline(time.Now().Add(time.Minute))
+				_, writeErr := v.conn.Write(buf[:n])
+				mu.Unlock()
+				if writeErr != nil {
+					engine.Close()
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	err = f.run(g.life)
+	if no, ok := errors.AsType[*forbidden](err); ok {
+		g.log.Warn("a connection said what it may not, and was ended", "from", v.raw.RemoteAddr().String(), "as", c.User, "why", no.told)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return tell(v.conn, err)
+}
+
+// tell tells the other side why its connection ends, if that was its fault.
+func tell(conn net.Conn, err error) error {
+	text := ""
+	if no, ok := errors.AsType[*forbidden](err); ok {
+		text = no.told
+	} else if errors.Is(err, errProtocol) {
+		text = "Unknown Protocol Operation"
+	}
+	if text != "" {
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = fmt.Fprintf(conn, "-ERR '%s'\r\n", text)
+	}
+	return err
+}
+
+// readConnect reads the first line.
+func readConnect(in *bufio.Reader) (*connect, error) {
+	line, err := readLine(in)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := bytes.CutPrefix(line, []byte("CONNECT "))
+	if !ok {
+		return nil, errProtocol
+	}
+	c := new(connect)
+	if err := json.Unmarshal(text, c); err != nil {
+		return nil, fmt.Errorf("%w: %w", errProtocol, err)
+	}
+	return c, nil
+}
+
+// admit decides what a connection may do.
+func (g *Gate) admit(v *visitor, c *connect) (rights, error) {
+	as, id, claimed, ok := parse(c.User)
+	if !ok {
+		return rights{}, errors.New("it names no role")
+	}
+	password := c.Password
+	if as == job {
+		// The ticket takes the place of the password; where there are certificates,
+		// one is needed too.
+		r, err := g.o.Tickets.rights(id, password)
+		if err != nil || g.o.TLS == nil {
+			if err == nil && !g.crowd.admit(v, claimed) {
+				err = errMany
+			}
+			return r, err
+		}
+		who, err := g.known(v, "", as, claimed)
+		if !who.Until.IsZero() && who.Until.Before(r.Until) {
+			r.Until = who.Until
+		}
+		return r, err
+	}
+	who, err := g.known(v, password, as, claimed)
+	if err != nil {
+		return rights{}, err
+	}
+	r := of(as, id)
+	r.Until = who.Until
+	return r, nil
+}
+
+var errMany = errors.New("it has too many connections")
+
+// known makes sure that a connection is who it says, and may be what it wants.
+func (g *Gate) known(v *visitor, password string, as Role, claimed string) (Identity, error) {
+	who, err := g.identify(v, password)
+	switch {
+	case err != nil:
+		return who, err
+	case who.ID != claimed:
+		return who, fmt.Errorf("%s calls itself %s", who.ID, claimed)
+	case !who.Role.may(as):
+		return who, fmt.Errorf("%s is a %s, and not a %s", who.ID, who.Role, as)
+	case !g.crowd.admit(v, who.ID):
+		return who, errMany
+	}
+	// It may have been revoked in the moment before it was noted.
+	return g.identify(v, password)
+}
