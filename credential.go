@@ -7,95 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/hydrawalk/hydra/internal/trust"
 )
-
-// address is where a server, or its engine, is.
-type address struct {
-	scheme string
-	host   string
-	port   int
-}
-
-const defaultPort = 8101
-
-// resolve understands HOST, HOST:PORT, and URLs of an engine.
-func resolve(given string) (*address, error) {
-	a := &address{scheme: "nats", port: defaultPort}
-	bad := func(why string) error {
-		shown := given
-		if i := strings.LastIndexByte(given, '@'); i >= 0 {
-			shown = "..." + given[i:] // what stands before it may be a secret
-		}
-		return &UsageError{fmt.Errorf("%q is no address of a server: %s", shown, why)}
-	}
-	const secret = "a secret does not belong into an address: put it into a file and name that with --creds"
-	hostPort := given
-	if strings.Contains(given, "://") {
-		u, err := url.Parse(given)
-		if err != nil {
-			return nil, bad("use nats://HOST:PORT")
-		}
-		if u.Scheme != "nats" {
-			return nil, bad("HOST, HOST:PORT, or nats://HOST:PORT for an engine that runs elsewhere")
-		}
-		if u.User != nil {
-			return nil, bad(secret)
-		}
-		a.port, hostPort = 4222, u.Host
-	}
-	if strings.Contains(hostPort, "@") {
-		return nil, bad(secret)
-	}
-	host, port, err := net.SplitHostPort(strings.ToLower(hostPort))
-	if err != nil {
-		host = strings.Trim(strings.ToLower(hostPort), "[]")
-		if strings.Contains(host, ":") && net.ParseIP(host) == nil {
-			return nil, bad("use HOST:PORT")
-		}
-	} else if a.port, err = strconv.Atoi(port); err != nil || a.port < 0 || a.port > 65535 {
-		return nil, bad("the port is a number up to 65535")
-	}
-	if host == "" {
-		return nil, bad("the host is missing")
-	}
-	if strings.ContainsAny(host, " \t\n/") {
-		return nil, bad("use HOST:PORT")
-	}
-	if _, err := strconv.Atoi(host); err == nil {
-		return nil, bad("that is only a port: use HOST:PORT")
-	}
-	if host == "localhost" {
-		host = "127.0.0.1" // it is one server, by whatever name
-	}
-	a.host = host
-	return a, nil
-}
-
-func (a *address) hostPort() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
-func (a *address) url() string      { return a.scheme + "://" + a.hostPort() }
-func (a *address) shown() string    { return a.hostPort() }
-
-// setPort takes the port that the system chose.
-func (a *address) setPort(at net.Addr) {
-	if tcp, ok := at.(*net.TCPAddr); ok {
-		a.port = tcp.Port
-	}
-}
 
 // credential is what a server wants to see.
 type credential struct {
 	User     string `json:"user,omitempty"`
 	Password string `json:"password,omitempty"`
-	Token    string `json:"token,omitempty"`
+	Token    string `json:"token,omitempty"` // of an engine that runs elsewhere
+	trust.Credential
 
-	file string // of NATS
+	file string // of NATS, with a JWT
+	nkey string // of NATS, with a seed
 }
 
 // userDir is a directory of the user: that of a variable of the XDG base
@@ -116,13 +45,18 @@ func userDir(variable, below string) (string, error) {
 	return filepath.Join(home, below, "hydra"), nil
 }
 
-// credentialFile is where the credential for an address is.
-func credentialFile(a *address) (string, error) {
+// credentialFile is where the credential for an address is. What a client joined with
+// is kept apart from what commands of the same user have.
+func credentialFile(a *address, client bool) (string, error) {
 	dir, err := userDir("XDG_CONFIG_HOME", ".config")
 	if err != nil {
 		return "", err
 	}
-	name := strings.NewReplacer(":", "_", "%", "_", "/", "_").Replace(a.host) + "_" + strconv.Itoa(a.port) + ".json"
+	name := strings.NewReplacer(":", "_", "%", "_", "/", "_").Replace(a.host) + "_" + strconv.Itoa(a.port)
+	if client {
+		name += ".client"
+	}
+	name += ".json"
 	return filepath.Join(dir, "servers", name), nil
 }
 
@@ -135,40 +69,80 @@ func stateDir(a *address) (string, error) {
 	return filepath.Join(dir, "server-"+strconv.Itoa(a.port)), nil
 }
 
+// errNoCredential is of an address that the user has no credential for.
+var errNoCredential = errors.New("no credential")
+
 // findCredential is the credential for an address: of the named file, or the
-// user's own.
-func findCredential(a *address, file string) (credential, error) {
-	given := file != ""
-	if !given {
+// user's own, for clients or for commands.
+func findCredential(a *address, file string, client bool) (credential, error) {
+	if file != "" {
+		return readCredential(file)
+	}
+	names := []bool{false}
+	if client {
+		names = []bool{true, false}
+	}
+	for _, client := range names {
 		var err error
-		if file, err = credentialFile(a); err != nil {
+		if file, err = credentialFile(a, client); err != nil {
 			return credential{}, err
 		}
+		c, err := readCredential(file)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return c, err
+		}
 	}
+	return credential{}, fmt.Errorf("%w: this user has none for %s in %s", errNoCredential, a.shown(), filepath.Dir(file))
+}
+
+func readCredential(file string) (credential, error) {
 	text, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !given:
-		return credential{}, fmt.Errorf("this user has none for %s in %s", a.shown(), filepath.Dir(file))
-	case err != nil:
+	if err != nil {
 		return credential{}, err
 	}
 	if err := isPrivate(file); err != nil {
 		return credential{}, err
 	}
-	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		if !bytes.Contains(text, []byte("BEGIN NATS USER JWT")) {
-			return credential{}, fmt.Errorf("%s is no credential", file)
-		}
-		return credential{file: file}, nil
+	c, err := parseCredential(text)
+	if err != nil {
+		return credential{}, fmt.Errorf("%s is no credential: %w", file, err)
+	}
+	if c.file != "" {
+		c.file = file
+	}
+	if c.nkey != "" {
+		c.nkey = file
+	}
+	return c, nil
+}
+
+// parseCredential reads what a file has: JSON of ours, or what NATS calls a creds file
+// or an nkey, of which it only says so.
+func parseCredential(text []byte) (credential, error) {
+	trimmed := bytes.TrimSpace(text)
+	switch {
+	case bytes.Contains(text, []byte("BEGIN NATS USER JWT")):
+		return credential{file: "given"}, nil
+	case bytes.Contains(text, []byte("BEGIN USER NKEY SEED")), bytes.HasPrefix(trimmed, []byte("SU")):
+		return credential{nkey: "given"}, nil
+	case !bytes.HasPrefix(trimmed, []byte("{")):
+		return credential{}, errors.New("neither JSON nor creds or an nkey of NATS")
 	}
 	var c credential
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&c); err != nil {
-		return credential{}, fmt.Errorf("%s is no credential: %w", file, err)
+		return credential{}, err
 	}
-	if (c.User == "" || c.Password == "") && c.Token == "" {
-		return credential{}, fmt.Errorf("%s is no credential: there are no user and password in it, and no token", file)
+	switch {
+	case c.CA != "" && c.Certificate != "" && c.Key != "":
+		if _, err := c.Identity(); err != nil {
+			return credential{}, err
+		}
+	case c.CA != "" || c.Certificate != "" || c.Key != "":
+		return credential{}, errors.New("ca, cert and key belong together")
+	case (c.User == "" || c.Password == "") && c.Token == "":
+		return credential{}, errors.New("there are no user and password in it, no token and no certificate")
 	}
 	return c, nil
 }
@@ -212,9 +186,9 @@ func newCredential() credential {
 	return credential{User: "hydra", Password: rand.Text() + rand.Text()}
 }
 
-// writeCredential lets commands and clients of this user find the credential.
-func writeCredential(a *address, c credential) error {
-	file, err := credentialFile(a)
+// writeCredential lets commands, or clients alone, of this user find the credential.
+func writeCredential(a *address, c credential, client bool) error {
+	file, err := credentialFile(a, client)
 	if err != nil {
 		return err
 	}

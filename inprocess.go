@@ -9,6 +9,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/bus/membus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/server"
+	"github.com/hydrawalk/hydra/internal/wire"
 )
 
 // runInProcess is [Run] as a job of a server in this process, which keeps it in
@@ -64,7 +65,7 @@ func (j *inProcess) run(ctx context.Context, app distributed, worker client.App,
 			failed <- err
 		}
 	})
-	s := &Server{bus: own, address: "this process"}
+	s := &Server{bus: own, rank: wire.RankAdmin, name: localClient, address: "this process"}
 	jo := &JobOptions{Options: *j.o, local: true}
 	job, err := s.Submit(ctx, app, roots, jo)
 	if err != nil {

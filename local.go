@@ -51,8 +51,7 @@ type local struct {
 	name    string
 	dir     string
 	runs    bool // it is to be worked on, here or by the process that is connected to
-	engine  *natsd.Server
-	cred    credential
+	engine  *engine
 	buses   []bus.Bus
 	halt    func()          // ends the server and waits for it
 	life    context.Context // ends with the engine
@@ -118,19 +117,19 @@ func openLocal(ctx context.Context, name string, run bool, base *slog.Logger, ap
 		l.close()
 		return nil, err
 	}
-	s := &Server{bus: l.buses[0], address: "the directory " + dir, log: log, local: l}
+	s := &Server{bus: l.buses[0], rank: wire.RankAdmin, name: localClient, address: "the directory " + dir, log: log, local: l}
 	return s, nil
 }
 
 // start starts the engine and the server.
 func (l *local) start(ctx context.Context) (err error) {
-	o := natsd.Options{StateDir: l.dir, Log: l.log}
+	cred := newCredential() // for this process: nobody connects to one and finds another
+	var g *gate.Gate
 	if l.runs {
-		l.cred = newCredential() // for this process: nobody connects to one and finds another
-		o.Listen, o.User, o.Password = "127.0.0.1:0", l.cred.User, l.cred.Password
+		g = gate.New(gate.Options{Listen: "127.0.0.1:0", Password: cred.Password, Log: l.log})
 	}
 	for began := time.Now(); ; {
-		l.engine, err = natsd.Start(o)
+		l.engine, err = startEngine(l.dir, g, l.log)
 		if !errors.Is(err, natsd.ErrInUse) {
 			break
 		}
@@ -155,10 +154,10 @@ func (l *local) start(ctx context.Context) (err error) {
 		return err
 	}
 	if l.runs {
-		if err := writePrivate(l.file(credentialName), l.cred); err != nil {
+		if err := writePrivate(l.file(credentialName), cred); err != nil {
 			return err
 		}
-		if err := writePrivate(l.file(runFile), running{l.engine.Addr().String(), os.Getpid()}); err != nil {
+		if err := writePrivate(l.file(runFile), running{l.engine.gate.Addr().String(), os.Getpid()}); err != nil {
 			return err
 		}
 	}
@@ -200,7 +199,7 @@ func (l *local) start(ctx context.Context) (err error) {
 
 // connect makes a connection to the engine, which close ends.
 func (l *local) connect(ctx context.Context, name string) (bus.Bus, error) {
-	b, err := natsbus.Connect(ctx, natsbus.Options{InProcess: l.engine, User: l.cred.User, Password: l.cred.Password, Name: name})
+	b, err := l.engine.connect(ctx, name)
 	if err == nil {
 		l.buses = append(l.buses, b)
 	}

@@ -64,6 +64,8 @@ const (
 // Any goroutine may use it.
 type Server struct {
 	bus     bus.Bus
+	rank    wire.Rank // what may be asked for
+	name    string    // under which it is asked
 	address string
 	log     *slog.Logger
 	local   *local // a job of this machine, nil for a server
@@ -405,7 +407,7 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 			s.log.Warn("the server does not answer yet", "address", s.address)
 		}
 		askCtx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		reply, err := s.bus.Request(askCtx, wire.SubjectAsk, data)
+		reply, err := s.bus.Request(askCtx, wire.SubjectAsk(s.rank, s.name), data)
 		cancel()
 		if err == nil {
 			answer := new(wire.Answer)
@@ -419,7 +421,7 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 			return nil, context.Cause(ctx)
 		case s.gone():
 			return nil, errAway
-		case errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName):
+		case errors.Is(err, bus.ErrClosed), errors.Is(err, bus.ErrTooLarge), errors.Is(err, bus.ErrName), errors.Is(err, bus.ErrAuth):
 			return nil, err
 		case errors.Is(err, bus.ErrNoResponder):
 			// The engine is there and the server is not: it may be starting.

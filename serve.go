@@ -5,17 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
-	"github.com/hydrawalk/hydra/internal/bus/natsbus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/natsd"
 	"github.com/hydrawalk/hydra/internal/server"
+	"github.com/hydrawalk/hydra/internal/trust"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -34,8 +31,9 @@ var (
 
 // ServeOptions of a server.
 type ServeOptions struct {
-	// Listen is host:port, "" for [DefaultAddress]. Only addresses of the loopback
-	// are listened on, for there is no encryption yet.
+	// Listen is host:port, "" for [DefaultAddress]. On the loopback a credential is asked
+	// for, which commands and clients of the same user find. On any other address there
+	// is TLS, with certificates on both sides: see TLSCert, and [Server.CreateToken].
 	Listen string
 	// StateDir holds the jobs. "" is a directory of the user's own, which Serve
 	// puts here before it calls Ready.
@@ -43,15 +41,24 @@ type ServeOptions struct {
 	// NATS is the URL of an engine that runs elsewhere. It is used instead of an
 	// own one, and Listen and StateDir are not.
 	NATS string
-	// Creds is a file with the credential for NATS, if the user has no own one
-	// for its address.
-	Creds string
+	// Access is for NATS. Without that, TLSCert and TLSKey are the certificate of the
+	// server and TLSCA is whose certificates are taken: all three, or none, which is a
+	// CA of the server's own. The role of such a certificate is an organisational unit of
+	// its subject: hydra-client, hydra-operator, hydra-viewer or hydra-admin.
+	Access
 	// Apps are applications of which a part runs on the server: see [App.Server].
 	Apps []Application
-	// Ready is called when clients can join, with the address that they need.
-	Ready func(address string)
+	// Ready is called when clients can join.
+	Ready func(Serving)
 	// Logger gets what the server does: a line when something changes.
 	Logger *slog.Logger
+}
+
+// Serving says how a server can be reached.
+type Serving struct {
+	Address string // that clients and commands need
+	TLS     bool   // who joins needs a certificate
+	Tokens  bool   // which the server gives for a token
 }
 
 // Serve runs a server until ctx is cancelled, and returns nil then. Jobs that it
@@ -69,23 +76,12 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		}
 		apps = append(apps, d.server(o.Logger))
 	}
+	so := server.Options{Logger: o.Logger, Apps: apps}
 	if o.NATS != "" {
-		at, err := resolve(o.NATS)
-		if err != nil {
-			return err
-		}
-		b, err := dial(ctx, at, o.Creds, "server", true, log)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil // it had not begun
-			}
-			return err
-		}
-		defer b.Close()
-		if o.Ready != nil {
-			o.Ready(at.shown())
-		}
-		return server.Run(ctx, server.Options{Bus: b, Logger: o.Logger, Apps: apps})
+		return serveElsewhere(ctx, o, so, log)
+	}
+	if o.Token != "" {
+		return &UsageError{errors.New("a token is for those who join a server, and not for the server")}
 	}
 
 	if o.Listen == "" {
@@ -95,21 +91,16 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(at.host); ip == nil || !ip.IsLoopback() {
-		return &UsageError{fmt.Errorf("listen on %s: %w", o.Listen, natsd.ErrLoopback)}
-	}
 	if o.StateDir == "" {
 		if o.StateDir, err = stateDir(at); err != nil {
 			return err
 		}
 	}
-	cred, err := ownCredential(o.StateDir)
+	door, err := newDoor(o, at, log)
 	if err != nil {
-		return fmt.Errorf("the state directory %s can not be used: %w", o.StateDir, err)
+		return err
 	}
-	engine, err := natsd.Start(natsd.Options{
-		Listen: at.hostPort(), StateDir: o.StateDir, User: cred.User, Password: cred.Password, Log: log,
-	})
+	engine, err := startEngine(o.StateDir, door.gate, log)
 	switch {
 	case errors.Is(err, natsd.ErrLoopback):
 		return &UsageError{err}
@@ -117,17 +108,17 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		return err
 	}
 	defer engine.Shutdown()
-	at.setPort(engine.Addr())
-	if err := writeCredential(at, cred); err != nil {
+	at.setPort(engine.gate.Addr())
+	if err := door.tell(at); err != nil {
 		return err
 	}
-	b, err := natsbus.Connect(ctx, natsbus.Options{InProcess: engine, User: cred.User, Password: cred.Password, Name: "server"})
+	b, err := engine.connect(ctx, "server")
 	if err != nil {
 		return err
 	}
 	defer b.Close()
 	if o.Ready != nil {
-		o.Ready(at.shown())
+		o.Ready(Serving{Address: at.shown(), TLS: door.secure, Tokens: door.authority != nil})
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -139,8 +130,37 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 		case <-ctx.Done():
 		}
 	}()
-	so := server.Options{Bus: b, Logger: o.Logger, Apps: apps, Own: namedDirs(o.StateDir)}
+	so.Bus, so.Own = b, namedDirs(o.StateDir)
+	so.Ticket, so.TicketLife = door.ticket, door.tickets.Life()
+	if door.authority != nil {
+		so.Tokens = door.tokens
+	}
 	return cmp.Or(server.Run(ctx, so), engine.Err())
+}
+
+// serveElsewhere serves with an engine that runs elsewhere.
+func serveElsewhere(ctx context.Context, o *ServeOptions, so server.Options, log *slog.Logger) error {
+	at, err := resolve(o.NATS)
+	if err != nil {
+		return err
+	}
+	if at.scheme == "" {
+		return &UsageError{fmt.Errorf("%s is no engine that runs elsewhere: use nats://HOST:PORT or tls://HOST:PORT", o.NATS)}
+	}
+	g := &guest{at: at, access: o.Access, name: "server", log: log}
+	b, err := g.dial(ctx, true, nil)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // it had not begun
+		}
+		return err
+	}
+	defer b.Close()
+	if o.Ready != nil {
+		o.Ready(Serving{Address: at.shown()})
+	}
+	so.Bus = b
+	return server.Run(ctx, so)
 }
 
 // WorkOptions of a client.
@@ -149,9 +169,8 @@ type WorkOptions struct {
 	Workers int
 	// Once ends the client when a job that it worked on has ended.
 	Once bool
-	// Creds is a file with the credential for the server, if the user has no own
-	// one for its address.
-	Creds string
+	// Access is how to prove to the server that this is a client.
+	Access
 	// Records is a directory for what applications record: see [Worker.Record].
 	// "": nothing is recorded.
 	Records string
@@ -182,7 +201,10 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 	if err != nil {
 		return err
 	}
-	b, err := dial(ctx, at, o.Creds, "client", true, log)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	g := &guest{at: at, access: o.Access, role: trust.Client, name: "client", log: log}
+	b, err := g.dial(ctx, true, end)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it had nothing yet
@@ -190,14 +212,21 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		return err
 	}
 	defer b.Close()
-	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: o.Logger})
+	co := client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: o.Logger, ID: g.clientID()}
+	if at.scheme == "" {
+		co.Dial = g.ticketed
+	}
+	err = client.Work(ctx, co)
+	if why := context.Cause(ctx); errors.Is(why, bus.ErrRevoked) {
+		return why
+	}
+	return err
 }
 
 // ConnectOptions of a connection to a server.
 type ConnectOptions struct {
-	// Creds is a file with the credential for the server, if the user has no own
-	// one for its address.
-	Creds string
+	// Access is how to prove to the server who one is.
+	Access
 	// Wait waits for a server that is not there.
 	Wait bool
 	// Logger gets what goes wrong meanwhile.
@@ -215,11 +244,12 @@ func Connect(ctx context.Context, address string, o *ConnectOptions) (*Server, e
 		return nil, err
 	}
 	log := (&Options{Logger: o.Logger}).logger("hydra")
-	b, err := dial(ctx, at, o.Creds, "command", o.Wait, log)
+	g := &guest{at: at, access: o.Access, name: "command", log: log}
+	b, err := g.dial(ctx, o.Wait, nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{bus: b, address: at.shown(), log: log}
+	s := &Server{bus: b, rank: g.rank(), name: g.id, address: at.shown(), log: log}
 	if err := s.find(ctx, o.Wait); err != nil {
 		b.Close()
 		return nil, err
@@ -243,57 +273,4 @@ func (s *Server) find(ctx context.Context, wait bool) error {
 		return nil // whatever it says: there is no job without a name
 	}
 	return err
-}
-
-// dial connects to an engine. The credential is looked for before each attempt:
-// a server that starts for the first time makes it.
-func dial(ctx context.Context, at *address, creds, name string, wait bool, log *slog.Logger) (bus.Bus, error) {
-	said, saidAt := "", time.Now()
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		cred, err := findCredential(at, creds)
-		if err != nil && creds != "" {
-			if errors.Is(err, fs.ErrPermission) {
-				return nil, fmt.Errorf("%w: %w", ErrUnauthorized, err)
-			}
-			return nil, &UsageError{err}
-		}
-		o := natsbus.Options{URL: at.url(), Token: cred.Token, CredsFile: cred.file, Name: "hydra " + name}
-		if cred.User != "" {
-			// A server whose state directory was lost makes another one.
-			o.Login = func() (user, password string) {
-				if c, err := findCredential(at, creds); err == nil && c.User != "" {
-					return c.User, c.Password
-				}
-				return cred.User, cred.Password
-			}
-		}
-		b, dialErr := natsbus.Connect(ctx, o)
-		if dialErr == nil {
-			return b, nil
-		}
-		if err != nil && errors.Is(dialErr, bus.ErrAuth) {
-			dialErr = fmt.Errorf("%w: %w", dialErr, err)
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if !wait {
-			return nil, fmt.Errorf("server %s: %w", at.shown(), dialErr)
-		}
-		// Not each attempt is worth a line.
-		if text := dialErr.Error(); text != said || time.Since(saidAt) >= time.Minute {
-			said, saidAt = text, time.Now()
-			log := log.With("address", at.shown())
-			if creds != "" && errors.Is(dialErr, bus.ErrAuth) {
-				log = log.With("creds", creds)
-			}
-			log.Warn("waiting for the server", "err", dialErr)
-		}
-		jitter := time.Duration(rand.Int64N(int64(pause)/4 + 1))
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-time.After(pause + jitter):
-		}
-	}
 }

@@ -7,6 +7,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,6 +125,11 @@ type Options struct {
 	Logger  *slog.Logger // without a name
 	FS      fs.FS        // is walked instead of the system's files
 	Host    string
+	// ID is how the client is to call itself; "": it makes up a name.
+	ID ledger.ClientID
+	// Dial, when set, makes a connection for the table of one job, with a ticket that
+	// the server gave: ticket returns the newest. Bus is for all else then.
+	Dial func(ctx context.Context, ticket func() string) (bus.Bus, error)
 
 	// Bug breaks the protocol on purpose, for tests that have to notice.
 	Bug Bug
@@ -158,7 +164,7 @@ const (
 func Work(ctx context.Context, o Options) error {
 	c := &client{
 		o:        o,
-		id:       ledger.ClientID(strings.ToLower(rand.Text()[:16])),
+		id:       cmp.Or(o.ID, ledger.ClientID(strings.ToLower(rand.Text()[:16]))),
 		sessions: map[string]*session{},
 		seen:     map[string]bool{},
 		orders:   make(chan wire.Order, 1024),
@@ -172,8 +178,10 @@ func Work(ctx context.Context, o Options) error {
 	if c.o.Host == "" {
 		c.o.Host, _ = os.Hostname()
 	}
+	c.doors.init(o.Bus, o.Dial)
 	c.logs.init(o.Logger)
 	c.log = c.logs.of("").Logger(logName)
+	defer c.doors.close()
 	return c.run(ctx)
 }
 
@@ -182,6 +190,7 @@ type client struct {
 	o        Options
 	id       ledger.ClientID
 	logs     logs
+	doors    doors
 	log      *slog.Logger // of what is about no job
 	server   string       // that welcomed us, "" if none did
 	strange  bool         // the server is of another version, which was said
@@ -308,7 +317,7 @@ func (c *client) connected() bool {
 func (c *client) greet(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
-	data, err := c.o.Bus.Request(ctx, wire.SubjectHello, ledger.Encode(c.hello()))
+	data, err := c.o.Bus.Request(ctx, wire.SubjectHello(c.id), ledger.Encode(c.hello()))
 	if err != nil {
 		return // again with the next beat
 	}
@@ -340,12 +349,15 @@ func (c *client) beat(bye bool) {
 		b.Sessions = append(b.Sessions, s.pulse())
 	}
 	// What is lost comes again.
-	_ = c.o.Bus.Publish(wire.SubjectBeat, ledger.Encode(b))
+	_ = c.o.Bus.Publish(wire.SubjectBeat(c.id), ledger.Encode(b))
 }
 
 // obey carries out an order.
 func (c *client) obey(ctx context.Context, o wire.Order) {
 	s := c.sessions[o.Job]
+	if o.Ticket != "" {
+		c.doors.take(o.Job, o.Ticket)
+	}
 	switch {
 	case o.Leave:
 		c.log.Info("the server wants this client to leave: giving the work back")
@@ -374,8 +386,8 @@ type known struct {
 }
 
 // spec reads what a job is, and finds its application.
-func (c *client) spec(ctx context.Context, job string) (*known, bus.Table, App, error) {
-	table, err := c.o.Bus.Open(ctx, wire.Table(job))
+func (c *client) spec(ctx context.Context, b bus.Bus, job string) (*known, bus.Table, App, error) {
+	table, err := b.Open(ctx, wire.Table(job))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -436,7 +448,13 @@ func (c *client) look(ctx context.Context, job string) {
 			}
 		}()
 		specCtx, cancel := context.WithTimeout(ctx, lookTime)
-		k, _, app, err := c.spec(specCtx, job)
+		var k *known
+		var app App
+		door, err := c.doors.enter(specCtx, job)
+		if err == nil {
+			defer c.doors.leave(job)
+			k, _, app, err = c.spec(specCtx, door, job)
+		}
 		cancel()
 		if err != nil && !errors.Is(err, errNoApp) {
 			return // it says nothing of the roots: we are asked again
@@ -461,9 +479,9 @@ func (c *client) look(ctx context.Context, job string) {
 				}
 			}
 		}
-		if err := c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told)); errors.Is(err, bus.ErrTooLarge) {
+		if err := c.o.Bus.Publish(wire.SubjectSight(c.id), ledger.Encode(told)); errors.Is(err, bus.ErrTooLarge) {
 			told = wire.Seen{Job: job, Client: c.id, Err: fmt.Sprintf("%d paths are too many to tell what is there", len(told.Sights))}
-			_ = c.o.Bus.Publish(wire.SubjectSight, ledger.Encode(told))
+			_ = c.o.Bus.Publish(wire.SubjectSight(c.id), ledger.Encode(told))
 		}
 	})
 }
@@ -473,15 +491,26 @@ func (c *client) look(ctx context.Context, job string) {
 func (c *client) open(ctx context.Context, job string) {
 	o := opened{job: job}
 	specCtx, cancel := context.WithTimeout(ctx, lookTime)
-	k, table, app, err := c.spec(specCtx, job)
-	cancel()
+	door, err := c.doors.enter(specCtx, job)
 	if err == nil {
-		o.s, err = c.newSession(k, table, app)
+		var k *known
+		var table bus.Table
+		var app App
+		if k, table, app, err = c.spec(specCtx, door, job); err == nil {
+			o.s, err = c.newSession(k, table, app)
+		}
+		if err != nil {
+			c.doors.leave(job)
+		}
 	}
+	cancel()
 	o.err = err
 	select {
 	case c.opened <- o:
 	case <-ctx.Done():
+		if err == nil {
+			c.doors.leave(job)
+		}
 	}
 }
 
@@ -501,6 +530,7 @@ func (c *client) begin(ctx context.Context, o opened) {
 func (c *client) forget(s *session) {
 	s.wait()
 	s.run.Close()
+	c.doors.leave(s.spec.Job)
 	if c.sessions[s.spec.Job] == s {
 		delete(c.sessions, s.spec.Job)
 	}
@@ -530,6 +560,7 @@ func (c *client) leave(ctx context.Context) error {
 		case s := <-c.ended:
 			s.wait()
 			s.run.Close()
+			c.doors.leave(s.spec.Job)
 			delete(c.sessions, s.spec.Job)
 		case p := <-c.peeks:
 			c.answer(p)

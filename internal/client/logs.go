@@ -92,7 +92,7 @@ func (c *client) tellLogs() {
 				break
 			}
 			// What is lost on the way is noticed by the numbers.
-			_ = c.o.Bus.Publish(wire.SubjectLogs, ledger.Encode(wire.Logs{
+			_ = c.o.Bus.Publish(wire.SubjectLogs(c.id), ledger.Encode(wire.Logs{
 				Client: c.id, Host: c.o.Host, Job: job, Seq: j.told + 1, Records: records, Dropped: dropped,
 			}))
 			j.told += uint64(len(records))

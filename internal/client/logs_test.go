@@ -21,7 +21,7 @@ func telling(t *testing.T, do func(c *client, h *membus.Handle, heard *[]wire.Lo
 		engine := membus.New(nil)
 		h, server := engine.Open(), engine.Open()
 		var heard []wire.Logs
-		if _, err := server.Subscribe(wire.SubjectLogs, func(m bus.Msg) {
+		if _, err := server.Subscribe(wire.PatternLogs, func(m bus.Msg) {
 			var l wire.Logs
 			if err := ledger.Decode(m.Data, &l); err != nil || len(m.Data) > bus.MaxMessage {
 				t.Error(err, len(m.Data))

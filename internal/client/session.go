@@ -2,12 +2,10 @@ package client
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,7 +127,7 @@ func (c *client) newSession(k *known, table bus.Table, app App) (*session, error
 	if err != nil {
 		return nil, err
 	}
-	id := ledger.SessionID(strings.ToLower(rand.Text()[:12]))
+	id := wire.NewSession(c.id)
 	s := &session{
 		c:      c,
 		log:    log.Logger(logName),

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/trust"
 )
 
 // Options of a gate.
@@ -38,7 +39,7 @@ type Options struct {
 	TLS *tls.Config
 	// Verify tells whose chain of certificates a connection has shown; the first one
 	// is its own, and that it has the key was proved. Only with TLS.
-	Verify func(chain []*x509.Certificate) (Identity, error)
+	Verify func(chain []*x509.Certificate) (trust.Identity, error)
 	// Password is asked for without TLS: who knows it is [Local].
 	Password string
 	// HTTP answers requests on connections that want to speak HTTP. Only with TLS.
@@ -48,40 +49,24 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Identity is who has made a connection.
-type Identity struct {
-	ID    string // letters and digits
-	Role  Role
-	Host  string    // where it joined from, for people
-	Until time.Time // its certificate's end; zero: none
-}
-
-// Role says what somebody may do.
-type Role string
-
-// The roles. An admin may also be each of the others.
-const (
-	Admin    Role = "admin"    // hands out tokens
-	Operator Role = "operator" // submits and steers jobs
-	Viewer   Role = "viewer"   // looks at jobs
-	Client   Role = "client"   // works on jobs
-	job      Role = "job"      // works on one job: a client with a ticket
-)
+// The roles of names, which are those of identities, and that of a client with a ticket.
+const job trust.Role = "job"
 
 // Local is the identity of all who know the password.
 const Local = "local"
 
-// may tells whether somebody with one role can connect as another.
-func (r Role) may(as Role) bool {
+// may tells whether somebody of one role can connect as another: an admin as any, and an
+// operator as a viewer.
+func may(is, as trust.Role) bool {
 	switch as {
-	case Client, job:
-		return r == Client || r == Admin
-	case Viewer:
-		return r == Viewer || r == Operator || r == Admin
-	case Operator:
-		return r == Operator || r == Admin
+	case trust.Client, job:
+		return is == trust.Client || is == trust.Admin
+	case trust.Viewer:
+		return is == trust.Viewer || is == trust.Operator || is == trust.Admin
+	case trust.Operator:
+		return is == trust.Operator || is == trust.Admin
 	}
-	return r == as && r == Admin
+	return is == trust.Admin && as == trust.Admin
 }
 
 // Gate is open until Close.
@@ -261,42 +246,36 @@ func (g *Gate) config() *tls.Config {
 const Protocol = "hydra/1"
 
 // identify tells who has made a connection, from what it says of itself in CONNECT.
-func (g *Gate) identify(v *visitor, password string) (Identity, error) {
+func (g *Gate) identify(v *visitor, password string) (trust.Identity, error) {
 	secure, ok := v.conn.(*tls.Conn)
 	if !ok {
 		if subtle.ConstantTimeCompare([]byte(password), []byte(g.o.Password)) != 1 {
-			return Identity{}, errors.New("wrong password")
+			return trust.Identity{}, errors.New("wrong password")
 		}
-		return Identity{ID: Local, Role: Admin}, nil
+		return trust.Identity{ID: Local, Role: trust.Admin}, nil
 	}
 	chain := secure.ConnectionState().PeerCertificates
 	if len(chain) == 0 {
-		return Identity{}, errors.New("no certificate")
+		return trust.Identity{}, errors.New("no certificate")
 	}
 	return g.o.Verify(chain)
 }
 
 // Messages to somebody who may not come in; the library on the other side knows them.
 const (
-	refused = "Authorization Violation"
-	expired = "User Authentication Expired"
-	revoked = "User Authentication Revoked"
-)
-
-// These errors of Verify are told to the other side.
-var (
-	ErrExpired = errors.New("the certificate has expired")
-	ErrRevoked = errors.New("the certificate is revoked")
+	refusedText = "Authorization Violation"
+	expiredText = "User Authentication Expired"
+	revokedText = "User Authentication Revoked"
 )
 
 func refusal(err error) string {
 	switch {
-	case errors.Is(err, ErrExpired):
-		return expired
-	case errors.Is(err, ErrRevoked):
-		return revoked
+	case errors.Is(err, trust.ErrExpired):
+		return expiredText
+	case errors.Is(err, trust.ErrRevoked):
+		return revokedText
 	}
-	return refused
+	return refusedText
 }
 
 // pass makes a password that is good for one connection.

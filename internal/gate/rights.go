@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/natsd"
+	"github.com/hydrawalk/hydra/internal/trust"
 )
 
 // rights are what a connection may say and hear.
@@ -31,22 +32,22 @@ const answerTime = 30 * time.Second
 
 // A name that a connection gives itself: the role that it wants to have, and an ID
 // that begins with that of its identity.
-var named = regexp.MustCompile(`^(admin|operator|viewer|client|job)\.([a-z0-9]{1,32}-[a-z0-9]{1,32})$`)
+var named = regexp.MustCompile(`^(admin|operator|viewer|client|job)\.([a-z0-9]{1,64}-[a-z0-9]{1,32})$`)
 
 // Name is how a connection is to call itself.
-func Name(as Role, id string) string { return string(as) + "." + id }
+func Name(as trust.Role, id string) string { return string(as) + "." + id }
 
 // JobName is how a client is to call itself that has a ticket for a job.
 func JobName(client string) string { return Name(job, client) }
 
 // parse reads such a name.
-func parse(name string) (as Role, id, identity string, ok bool) {
+func parse(name string) (as trust.Role, id, identity string, ok bool) {
 	m := named.FindStringSubmatch(name)
 	if m == nil {
 		return "", "", "", false
 	}
 	identity, _, _ = strings.Cut(m[2], "-")
-	return Role(m[1]), m[2], identity, true
+	return trust.Role(m[1]), m[2], identity, true
 }
 
 // Inbox is where the answers to a connection come: its own place, for all that others
@@ -54,20 +55,20 @@ func parse(name string) (as Role, id, identity string, ok bool) {
 func Inbox(id string) string { return "_INBOX." + id }
 
 // of is what somebody with a role may do.
-func of(as Role, id string) rights {
+func of(as trust.Role, id string) rights {
 	r := rights{inbox: Inbox(id) + ".", message: longHint}
 	r.Subscribe = []string{r.inbox + ">"}
 	hint := func(format string, v ...any) string { return "hydra.m.hydra." + fmt.Sprintf(format, v...) }
 	switch as {
-	case Client:
+	case trust.Client:
 		r.perSecond, r.Answer = hintsPerSecond, answerTime
 		r.Publish = []string{hint("hello.%s", id), hint("beat.%s", id), hint("sight.%s", id), hint("logs.%s", id)}
 		r.Subscribe = append(r.Subscribe, hint("order.%s", id), hint("peer.%s", id))
-	case Viewer, Operator, Admin:
+	case trust.Viewer, trust.Operator, trust.Admin:
 		r.creates = true
 		r.Publish = append(reads("*"), hint("ask.%s.%s", as, id), hint("peer.*"))
 		r.Subscribe = append(r.Subscribe, hint("news.*"))
-		if as == Viewer {
+		if as == trust.Viewer {
 			break
 		}
 		r.message = longValue

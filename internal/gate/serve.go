@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/hydrawalk/hydra/internal/trust"
 )
 
 // connect is what a connection says first. What is not here does not reach the engine.
@@ -156,8 +158,8 @@ func (g *Gate) admit(v *visitor, c *connect) (rights, error) {
 			return r, err
 		}
 		who, err := g.known(v, "", as, claimed)
-		if !who.Until.IsZero() && who.Until.Before(r.Until) {
-			r.Until = who.Until
+		if !who.NotAfter.IsZero() && who.NotAfter.Before(r.Until) {
+			r.Until = who.NotAfter
 		}
 		return r, err
 	}
@@ -166,21 +168,21 @@ func (g *Gate) admit(v *visitor, c *connect) (rights, error) {
 		return rights{}, err
 	}
 	r := of(as, id)
-	r.Until = who.Until
+	r.Until = who.NotAfter
 	return r, nil
 }
 
 var errMany = errors.New("it has too many connections")
 
 // known makes sure that a connection is who it says, and may be what it wants.
-func (g *Gate) known(v *visitor, password string, as Role, claimed string) (Identity, error) {
+func (g *Gate) known(v *visitor, password string, as trust.Role, claimed string) (trust.Identity, error) {
 	who, err := g.identify(v, password)
 	switch {
 	case err != nil:
 		return who, err
 	case who.ID != claimed:
 		return who, fmt.Errorf("%s calls itself %s", who.ID, claimed)
-	case !who.Role.may(as):
+	case !may(who.Role, as):
 		return who, fmt.Errorf("%s is a %s, and not a %s", who.ID, who.Role, as)
 	case !g.crowd.admit(v, who.ID):
 		return who, errMany

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hydrawalk/hydra/internal/trust"
 )
 
 // Tickets are for clients that work on a job: each is good for one client, one job and
@@ -78,7 +80,7 @@ func (t *Tickets) rights(client, given string) (rights, error) {
 	case is.Client != client:
 		return rights{}, fmt.Errorf("the ticket is one of %s", is.Client)
 	case !time.Now().Before(is.Until):
-		return rights{}, fmt.Errorf("the ticket for job %s: %w", is.Job, ErrExpired)
+		return rights{}, fmt.Errorf("the ticket for job %s: %w", is.Job, trust.ErrExpired)
 	}
 	r := ofJob(client, is.Job)
 	r.Until = is.Until

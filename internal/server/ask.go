@@ -25,13 +25,29 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 		_ = m.Reply(ledger.Encode(wire.Answer{Err: "the server does not understand this command: " + err.Error()}))
 		return
 	}
-	answer, err := s.answer(ctx, &a)
+	var answer wire.Answer
+	rank, who := wire.Asker(m.Subject)
+	err := allowed(&a, rank)
+	if err == nil {
+		answer, err = s.answer(ctx, &a)
+	}
+	if rank := wire.Needs(a.Kind); rank != wire.RankViewer {
+		s.log.Info("asked", "for", a.Kind, "job", a.Job, "by", who, "err", err)
+	}
 	if err != nil {
 		answer.Err = err.Error()
 	}
 	if err := m.Reply(ledger.Encode(answer)); errors.Is(err, bus.ErrTooLarge) {
 		_ = m.Reply(ledger.Encode(wire.Answer{Job: a.Job, Err: "the answer is too large for the engine"}))
 	}
+}
+
+// allowed tells why somebody may not ask for something.
+func allowed(a *wire.Ask, rank wire.Rank) error {
+	if need := wire.Needs(a.Kind); !rank.Has(need) {
+		return fmt.Errorf("a credential of role %s does not allow to %s: one of role %s does", rank, a.Kind, need)
+	}
+	return nil
 }
 
 func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
@@ -49,6 +65,11 @@ func (s *server) answer(ctx context.Context, a *wire.Ask) (wire.Answer, error) {
 		return s.page(ctx, a.Job), nil
 	case wire.AskClients:
 		return s.clientPage(a.Client), nil
+	case wire.AskTokenCreate, wire.AskTokenList, wire.AskTokenRevoke:
+		if s.o.Tokens == nil {
+			return wire.Answer{}, errors.New("this server has no tokens: on the loopback alone none are needed, and with --nats the engine decides who may join; start it with --listen ADDRESS:PORT for other hosts")
+		}
+		return s.o.Tokens(a)
 	case wire.AskDrain:
 		return wire.Answer{}, s.drain(a.Client)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
@@ -75,9 +76,9 @@ func (t *tellers) find(id ledger.ClientID) *teller {
 }
 
 // logged takes in what a client logs.
-func (s *server) logged(data []byte) {
+func (s *server) logged(m bus.Msg) {
 	var l wire.Logs
-	if ledger.Decode(data, &l) != nil {
+	if ledger.Decode(m.Data, &l) != nil || l.Client != wire.Sender(m.Subject) {
 		return
 	}
 	c := s.told.find(l.Client)

@@ -46,7 +46,7 @@ func withListener(t *testing.T, do func(*listener)) {
 
 func (l *listener) tell(m wire.Logs) {
 	l.Helper()
-	if err := l.bus.Publish(wire.SubjectLogs, ledger.Encode(m)); err != nil {
+	if err := l.bus.Publish(wire.SubjectLogs(m.Client), ledger.Encode(m)); err != nil {
 		l.Fatal(err)
 	}
 	synctest.Wait()
@@ -121,7 +121,7 @@ func TestWarningsThatGotLostAreCounted(t *testing.T) {
 // TestNoClientCanFloodTheLog has clients that send what they like.
 func TestNoClientCanFloodTheLog(t *testing.T) {
 	withListener(t, func(l *listener) {
-		if err := l.bus.Publish(wire.SubjectLogs, []byte("nonsense")); err != nil {
+		if err := l.bus.Publish(wire.SubjectLogs("c"), []byte("nonsense")); err != nil {
 			t.Fatal(err)
 		}
 		seq, sent := uint64(1), 0

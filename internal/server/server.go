@@ -44,6 +44,12 @@ type Options struct {
 	Apps  []App // for jobs whose application has a part that runs here
 	// Own are directories of this server in which no job is to change anything.
 	Own []wire.OwnDir
+	// Ticket, when set, makes a ticket with which a client can reach the table of a job.
+	// It is good for TicketLife.
+	Ticket     func(c ledger.ClientID, job string) string
+	TicketLife time.Duration
+	// Tokens, when set, does what admins want of tokens.
+	Tokens func(a *wire.Ask) (wire.Answer, error)
 }
 
 // Run serves until ctx is cancelled. Jobs that are in the engine's tables go on.
@@ -87,10 +93,11 @@ type server struct {
 type client struct {
 	wire.Hello
 	beat    time.Time
-	jobs    []string  // that it works on
-	drain   bool      // a user wants it to leave
-	told    time.Time // to leave
-	leaving bool      // it does
+	jobs    []string             // that it works on
+	drain   bool                 // a user wants it to leave
+	told    time.Time            // to leave
+	tickets map[string]time.Time // when it was given one, by job
+	leaving bool                 // it does
 }
 
 func (c *client) String() string { return fmt.Sprintf("%s (%s, process %d)", c.Client, c.Host, c.PID) }
@@ -101,10 +108,10 @@ func (s *server) run(ctx context.Context) error {
 	defer cancel()
 	s.life, s.started, s.echo = ctx, time.Now(), time.Now()
 	for subject, f := range map[string]func(context.Context, bus.Msg){
-		wire.SubjectHello: s.hello,
-		wire.SubjectBeat:  s.heard,
-		wire.SubjectSight: s.saw,
-		wire.SubjectLogs:  func(_ context.Context, m bus.Msg) { s.logged(m.Data) },
+		wire.PatternHello: s.hello,
+		wire.PatternBeat:  s.heard,
+		wire.PatternSight: s.saw,
+		wire.PatternLogs:  func(_ context.Context, m bus.Msg) { s.logged(m) },
 
 		wire.SubjectEcho(s.id): func(context.Context, bus.Msg) { s.echoed() },
 	} {
@@ -118,7 +125,7 @@ func (s *server) run(ctx context.Context) error {
 	if err := s.load(ctx); err != nil {
 		return err
 	}
-	sub, err := s.o.Bus.Subscribe(wire.SubjectAsk, func(m bus.Msg) {
+	sub, err := s.o.Bus.Subscribe(wire.PatternAsk, func(m bus.Msg) {
 		s.wg.Go(func() { s.ask(ctx, m) })
 	})
 	if err != nil {
@@ -289,7 +296,7 @@ func (s *server) hello(_ context.Context, m bus.Msg) {
 	var h wire.Hello
 	if err := ledger.Decode(m.Data, &h); err != nil {
 		s.log.Warn("somebody who wants to join is not understood", "err", err)
-	} else {
+	} else if h.Client == wire.Sender(m.Subject) {
 		s.know(h)
 	}
 	// Also for those that are of another version: they do not understand it, and
@@ -330,9 +337,10 @@ func (s *server) list() []*job {
 // heard takes in a beat.
 func (s *server) heard(_ context.Context, m bus.Msg) {
 	var b wire.Beat
-	if ledger.Decode(m.Data, &b) != nil {
+	if ledger.Decode(m.Data, &b) != nil || b.Client != wire.Sender(m.Subject) {
 		return
 	}
+	b.Sessions = slices.DeleteFunc(b.Sessions, func(p wire.Pulse) bool { return wire.Owner(p.Session) != b.Client })
 	if b.Bye {
 		s.mu.Lock()
 		_, known := s.clients[b.Client]
@@ -362,6 +370,7 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 	if tell {
 		s.order(b.Client, wire.Order{Leave: true})
 	}
+	s.renewTickets(&b)
 	for _, j := range jobs {
 		e := event{beat: &b}
 		for i := range b.Sessions {
@@ -390,7 +399,7 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 // saw takes in what a client sees at the roots of a job.
 func (s *server) saw(_ context.Context, m bus.Msg) {
 	var seen wire.Seen
-	if ledger.Decode(m.Data, &seen) != nil {
+	if ledger.Decode(m.Data, &seen) != nil || seen.Client != wire.Sender(m.Subject) {
 		return
 	}
 	s.mu.Lock()
@@ -402,6 +411,9 @@ func (s *server) saw(_ context.Context, m bus.Msg) {
 }
 
 func (s *server) order(to ledger.ClientID, o wire.Order) {
+	if o.Look || o.Open {
+		o.Ticket = s.ticket(to, o.Job)
+	}
 	// What is lost is told again when the client's next beat shows that it does
 	// not know.
 	s.publish(wire.SubjectOrder(to), o)

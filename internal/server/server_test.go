@@ -45,7 +45,7 @@ func withJob(t *testing.T, do func(*waiting)) {
 
 func (w *waiting) ask(a wire.Ask) wire.Answer {
 	w.Helper()
-	data, err := w.bus.Request(w.Context(), wire.SubjectAsk, ledger.Encode(a))
+	data, err := w.bus.Request(w.Context(), wire.SubjectAsk(wire.RankOperator, "test"), ledger.Encode(a))
 	if err != nil {
 		w.Fatal(err)
 	}

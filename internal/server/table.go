@@ -126,7 +126,7 @@ func (j *job) watch(ctx context.Context) {
 // record takes in what a session wrote.
 func (j *job) record(v *bus.Value) {
 	r := new(ledger.Record)
-	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key {
+	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key || wire.Owner(r.Session) != r.Client {
 		j.doubt = fmt.Sprintf("the record %s is not one: %v", v.Key, err)
 		return
 	}

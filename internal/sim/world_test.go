@@ -198,7 +198,7 @@ func (w *world) ask(a wire.Ask, most time.Duration) (*wire.Answer, error) {
 	defer cancel()
 	for {
 		try, done := context.WithTimeout(ctx, 3*time.Second)
-		data, err := w.own.Request(try, wire.SubjectAsk, ledger.Encode(a))
+		data, err := w.own.Request(try, wire.SubjectAsk(wire.RankOperator, "test"), ledger.Encode(a))
 		done()
 		if err == nil {
 			answer := new(wire.Answer)

@@ -5,7 +5,10 @@
 package wire
 
 import (
+	"crypto/rand"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/joblog"
@@ -14,18 +17,77 @@ import (
 	"github.com/hydrawalk/hydra/walk"
 )
 
-// Subjects of messages.
+// Subjects of messages. Each ends with who sends it, or, of one for a client, with that:
+// so rights can say who may, and what is said elsewhere than under one's own name does
+// not count.
 const (
-	SubjectHello = "hydra.hello"  // client to server, a request: Hello, answered by Welcome
-	SubjectBeat  = "hydra.beat"   // client to server: Beat
-	SubjectSight = "hydra.sight"  // client to server: Seen
-	SubjectLogs  = "hydra.logs"   // client to server: Logs
-	SubjectAsk   = "hydra.ask"    // command to server, a request: Ask, answered by Answer
+	subjectHello = "hydra.hello." // client to server, a request: Hello, answered by Welcome
+	subjectBeat  = "hydra.beat."  // client to server: Beat
+	subjectSight = "hydra.sight." // client to server: Seen
+	subjectLogs  = "hydra.logs."  // client to server: Logs
+	subjectAsk   = "hydra.ask."   // command to server, a request: Ask, answered by Answer
 	subjectOrder = "hydra.order." // server to one client: Order
 	subjectPeer  = "hydra.peer."  // command to one client, a request: PeerAsk, answered by PeerAnswer
 	subjectNews  = "hydra.news."  // server to whoever watches a job: Status
 	subjectEcho  = "hydra.echo."  // server to itself: nothing
 )
+
+// Patterns of what a server listens to.
+const (
+	PatternHello = subjectHello + "*"
+	PatternBeat  = subjectBeat + "*"
+	PatternSight = subjectSight + "*"
+	PatternLogs  = subjectLogs + "*"
+	PatternAsk   = subjectAsk + "*.*"
+)
+
+// SubjectHello is where a client says hello.
+func SubjectHello(c ledger.ClientID) string { return subjectHello + string(c) }
+
+// SubjectBeat is where it says how it does.
+func SubjectBeat(c ledger.ClientID) string { return subjectBeat + string(c) }
+
+// SubjectSight is where it says what it sees.
+func SubjectSight(c ledger.ClientID) string { return subjectSight + string(c) }
+
+// SubjectLogs is where it says what somebody should look at.
+func SubjectLogs(c ledger.ClientID) string { return subjectLogs + string(c) }
+
+// Rank is what a command may ask for.
+type Rank string
+
+// The ranks: who has a higher one may do all that a lower one may.
+const (
+	RankViewer   Rank = "viewer"   // to look
+	RankOperator Rank = "operator" // to submit and steer jobs
+	RankAdmin    Rank = "admin"    // to hand out tokens
+)
+
+// SubjectAsk is where a command asks, by its rank and a name of its own.
+func SubjectAsk(r Rank, name string) string { return subjectAsk + string(r) + "." + name }
+
+// Asker is who asks at a subject.
+func Asker(subject string) (r Rank, name string) {
+	rank, name, _ := strings.Cut(strings.TrimPrefix(subject, subjectAsk), ".")
+	return Rank(rank), name
+}
+
+// Sender is the client that a message came from, by its subject.
+func Sender(subject string) ledger.ClientID {
+	return ledger.ClientID(subject[strings.LastIndexByte(subject, '.')+1:])
+}
+
+// NewSession makes up the name of a session. It begins with that of its client, under
+// which alone a client may write.
+func NewSession(c ledger.ClientID) ledger.SessionID {
+	return ledger.SessionID(string(c) + "." + strings.ToLower(rand.Text()[:12]))
+}
+
+// Owner is the client whose session it is.
+func Owner(s ledger.SessionID) ledger.ClientID {
+	owner, _, _ := strings.Cut(string(s), ".")
+	return ledger.ClientID(owner)
+}
 
 // SubjectOrder is where a client listens.
 func SubjectOrder(c ledger.ClientID) string { return subjectOrder + string(c) }
@@ -257,6 +319,7 @@ type Order struct {
 	Session ledger.SessionID
 	Refused string // why the client takes no part
 	Leave   bool   // give all back, of all jobs, and end
+	Ticket  string // with which the table of the job can be reached; "": as before
 
 	// About that session:
 	Deliveries []Delivery
@@ -299,7 +362,58 @@ const (
 	AskPeers   = "peers"   // who works on a job
 	AskClients = "clients" // who has joined the server
 	AskDrain   = "drain"   // a client
+
+	AskTokenCreate = "token create"
+	AskTokenList   = "token list"
+	AskTokenRevoke = "token revoke" // of an ID, of a token or of somebody who joined by one
 )
+
+// Needs is the rank that somebody has to have who asks for it.
+func Needs(kind string) Rank {
+	switch kind {
+	case AskStatus, AskList, AskPeers, AskClients:
+		return RankViewer
+	case AskTokenCreate, AskTokenList, AskTokenRevoke:
+		return RankAdmin
+	}
+	return RankOperator
+}
+
+// Has tells whether a rank is at least another one.
+func (r Rank) Has(needed Rank) bool {
+	order := []Rank{RankViewer, RankOperator, RankAdmin}
+	have := slices.Index(order, r)
+	return have >= 0 && have >= slices.Index(order, needed)
+}
+
+// TokenAsk is what is wanted of tokens.
+type TokenAsk struct {
+	Role string // that one is for
+	Life time.Duration
+	Once bool
+	ID   string // to revoke
+}
+
+// Token is one of which a server knows.
+type Token struct {
+	ID      string
+	Role    string
+	Once    bool
+	Created time.Time
+	Until   time.Time
+	Used    int
+	Revoked bool
+	Joined  []Member
+}
+
+// Member is somebody who joined by a token.
+type Member struct {
+	ID      string
+	Host    string
+	Joined  time.Time
+	Until   time.Time // its certificate
+	Revoked bool
+}
 
 // Ask is a command's request.
 type Ask struct {
@@ -309,6 +423,7 @@ type Ask struct {
 	Client  ledger.ClientID // to drain; whose workers, "" of all; of lists: begin after this one
 	Workers int             // ledger.Adapt, a number, or 0: as the client likes
 	Set     *Set
+	Token   *TokenAsk
 }
 
 // Set changes settings of a job. What is nil or empty stays as it is.
@@ -336,6 +451,9 @@ type Answer struct {
 	Peers           []Peer
 	Clients         []Client
 	Control         *ledger.Control // of AskPeers
+
+	Tokens []Token
+	Secret string // the text of a token that was created
 }
 
 // Client is a client that has joined the server.

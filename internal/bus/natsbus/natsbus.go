@@ -61,6 +61,9 @@ type Options struct {
 	Wait bool
 	// Retrying is called before each wait.
 	Retrying func(err error, in time.Duration)
+	// Refused is called when the engine was away, is back, and does not take the
+	// credential any more. It is tried again all the same.
+	Refused func(err error)
 	// Replicas of the tables that Create makes; 0: 1.
 	Replicas int
 	// Memory keeps tables that Create makes in memory, for tests.
@@ -150,6 +153,11 @@ func (b *Bus) options(ctx context.Context) []nats.Option {
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.state.set(false) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.state.set(true) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.refused.note(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err = connectError(*o, err); o.Refused != nil && errors.Is(err, bus.ErrAuth) {
+				o.Refused(err)
+			}
+		}),
 		nats.InProcessServer(o.InProcess),
 	}
 	if o.InProcess == nil {
@@ -200,11 +208,18 @@ func connectError(o Options, err error) error {
 	if o.InProcess != nil {
 		where = "the server of this process"
 	}
-	if errors.Is(err, nats.ErrAuthorization) {
+	// While it connects, the library has only the text for some of its errors.
+	text := strings.ToLower(err.Error())
+	switch {
+	case errors.Is(err, nats.ErrAuthorization):
 		return fmt.Errorf("connect to %s: %w", where, bus.ErrAuth)
+	case strings.Contains(text, nats.AUTHENTICATION_REVOKED_ERR):
+		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, bus.ErrRevoked)
+	case strings.Contains(text, nats.AUTHENTICATION_EXPIRED_ERR):
+		return fmt.Errorf("connect to %s: %w: it has expired", where, bus.ErrAuth)
 	}
 	_, alert := errors.AsType[tls.AlertError](err)
-	if alert || errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired) {
+	if alert || errors.Is(err, nats.ErrAccountAuthExpired) {
 		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, err)
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
