@@ -62,6 +62,7 @@ var layers = []layer{
 	{"internal/natsd", "", anything},
 
 	{"internal/pace", "", ""},
+	{"internal/trust", "", ""},
 	{"internal/rawdir", "", "golang.org/x/sys"},
 	{"internal/report", "", anything},
 	{"internal/owner", "", "golang.org/x/sys"},
@@ -74,8 +75,9 @@ var layers = []layer{
 	{"script/scaleplot", "", ""},
 }
 
-// without NATS in all that they import: reading and counting stand alone.
-var withoutNATS = []string{"walk", "stats", "internal/rawdir"}
+// without NATS in all that they import: reading and counting stand alone, and so
+// does what decides who may come in.
+var withoutNATS = []string{"walk", "stats", "internal/rawdir", "internal/trust"}
 
 // sole importers of what is heavy.
 var soleImporters = map[string]string{
