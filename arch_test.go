@@ -39,11 +39,11 @@ var layers = []layer{
 	{"cmd/hydra", "cli apps/*", ""},
 	{"examples/*", ". cli walk stats", "github.com/spf13/pflag"},
 
-	{"cli", ". walk stats internal/report", anything},
+	{"cli", ". walk stats internal/report internal/selection", anything},
 	{"apps/*", ". walk stats internal/report internal/owner internal/selection", anything},
 	{"internal/selection", ". walk internal/owner", "github.com/spf13/pflag"},
 
-	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
+	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/gate internal/trust internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
 		"github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress github.com/spf13/pflag"},
 
 	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
@@ -60,6 +60,7 @@ var layers = []layer{
 	{"internal/bus", "", ""},
 	{"internal/bus/*", "internal/bus", "github.com/nats-io/nats.go github.com/klauspost/compress"},
 	{"internal/natsd", "", anything},
+	{"internal/gate", "internal/natsd internal/trust", "golang.org/x/time"},
 
 	{"internal/pace", "", ""},
 	{"internal/trust", "", ""},

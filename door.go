@@ -100,15 +100,9 @@ func (d *door) ours(g *gate.Options, stateDir string, log *slog.Logger) error {
 		return fmt.Errorf("who may join: %w", err)
 	}
 	d.own = credential{Credential: *admin}
-	pool := d.authority.Pool()
 	g.TLS = &tls.Config{GetCertificate: d.authority.Certificate}
-	g.HTTP = d.authority.Handler()
-	g.Verify = func(chain []*x509.Certificate) (trust.Identity, error) {
-		if err := verify(chain, pool); err != nil {
-			return trust.Identity{}, err
-		}
-		return d.authority.Identify(chain)
-	}
+	g.HTTP = d.authority.Handler(nil)
+	g.Verify = d.authority.Identify
 	return nil
 }
 
@@ -150,8 +144,11 @@ func (d *door) ticket(c ledger.ClientID, job string) string {
 	return d.tickets.Issue(string(c), job)
 }
 
-// mostTokenLife is the longest life of a token.
-const mostTokenLife = 366 * 24 * 60 * 60 * 1e9
+// Bounds of what is told of tokens at a time.
+const (
+	tokenBytes  = 24 << 10
+	mostMembers = 150
+)
 
 // tokens does what admins want of tokens.
 func (d *door) tokens(a *wire.Ask) (wire.Answer, error) {
@@ -168,16 +165,30 @@ func (d *door) tokens(a *wire.Ask) (wire.Answer, error) {
 		}
 		answer.Tokens, answer.Secret = []wire.Token{tokenOf(info)}, text
 	case wire.AskTokenList:
+		// Messages are small.
+		size, found := 0, want.ID == ""
 		for _, info := range d.authority.List() {
-			answer.Tokens = append(answer.Tokens, tokenOf(info))
+			if !found {
+				found = info.ID == want.ID
+				continue
+			}
+			t := tokenOf(info)
+			if extra := len(t.Joined) - mostMembers; extra > 0 {
+				t.Joined = t.Joined[extra:] // the last ones
+			}
+			if size += len(ledger.Encode(t)); size > tokenBytes && len(answer.Tokens) > 0 {
+				answer.More = true
+				break
+			}
+			answer.Tokens = append(answer.Tokens, t)
 		}
 	case wire.AskTokenRevoke:
 		gone, err := d.authority.Revoke(want.ID)
 		if err != nil {
 			return answer, err
 		}
-		t := wire.Token{ID: want.ID, Revoked: true}
-		for _, who := range gone {
+		t := wire.Token{ID: want.ID}
+		for _, who := range gone[:min(len(gone), mostMembers)] {
 			t.Joined = append(t.Joined, memberOf(who))
 		}
 		answer.Tokens = []wire.Token{t}
@@ -186,8 +197,8 @@ func (d *door) tokens(a *wire.Ask) (wire.Answer, error) {
 }
 
 func tokenOf(t trust.TokenInfo) wire.Token {
-	w := wire.Token{ID: t.ID, Role: string(t.Role), Once: t.Once, Created: t.Created, Until: t.Expires, Used: t.Used, Revoked: !t.Revoked.IsZero()}
-	for _, who := range t.Joined {
+	w := wire.Token{ID: t.ID, Role: string(t.Role), Once: t.Once, Created: t.Created, Until: t.Expires, Used: t.Used, Status: string(t.Status)}
+	for _, who := range t.Identities {
 		w.Joined = append(w.Joined, memberOf(who))
 	}
 	return w

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
-	"github.com/hydrawalk/hydra/internal/bus/natsbus"
 	"github.com/hydrawalk/hydra/internal/client"
+	"github.com/hydrawalk/hydra/internal/gate"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/natsd"
 	"github.com/hydrawalk/hydra/internal/server"
@@ -90,7 +90,7 @@ func OpenLocal(ctx context.Context, name string, o *LocalOptions) (*Server, erro
 		}
 		return s, nil
 	}
-	s, err = Connect(ctx, other.address, &ConnectOptions{Creds: filepath.Join(other.dir, credentialName), Logger: o.Logger})
+	s, err = Connect(ctx, other.address, &ConnectOptions{Access: Access{Creds: filepath.Join(other.dir, credentialName)}, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (l *local) other(ctx context.Context) *RunningError {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	s, err := Connect(ctx, at.Address, &ConnectOptions{Creds: l.file(credentialName)})
+	s, err := Connect(ctx, at.Address, &ConnectOptions{Access: Access{Creds: l.file(credentialName)}})
 	if err != nil {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
 
@@ -20,9 +19,9 @@ type cluster struct {
 	minClients   int
 	stall        time.Duration
 	cancelOnExit bool
-	creds        string
-	job          string // "": on this machine, nothing is kept
-	resume       string
+	access
+	job    string // "": on this machine, nothing is kept
+	resume string
 }
 
 // mostPriority is the highest that a job can have.
@@ -37,18 +36,14 @@ func (c *cluster) define(f *pflag.FlagSet) {
 	f.IntVar(&c.minClients, "min-clients", 0, "begin when `N` clients are there")
 	f.DurationVar(&c.stall, "stall", time.Minute, "give a directory to another client, or leave out a mount of --prefix-file, when one system call takes longer than `TIME`")
 	f.BoolVar(&c.cancelOnExit, "cancel-on-exit", false, "a signal cancels the job and prints what was counted; without this the job goes on")
-	c.defineCreds(f)
-}
-
-func (c *cluster) defineCreds(f *pflag.FlagSet) {
-	f.StringVar(&c.creds, "creds", "", "read the credential for the server from `FILE`; your own servers are known without")
+	c.access.define(f)
 }
 
 // defineServer defines the flags of commands that only talk to a server.
 func (c *cluster) defineServer(f *pflag.FlagSet) {
 	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server: HOST, HOST:PORT, or the nats:// URL of its engine; without this "+hydra.DefaultAddress)
 	f.BoolVar(&c.local, "local", false, "jobs of this machine, that began with --job NAME")
-	c.defineCreds(f)
+	c.access.define(f)
 }
 
 // check tells what values can not be meant; they may be those of commands that do
@@ -110,17 +105,14 @@ func (c *call) connect(ctx context.Context) (*hydra.Server, error) {
 	if address == "" {
 		address = hydra.DefaultAddress
 	}
-	s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Creds: c.creds, Logger: c.logger})
+	access, err := c.access.read(c.program)
+	if err != nil {
+		return nil, err
+	}
+	s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Access: access, Logger: c.logger})
 	switch {
 	case errors.Is(err, hydra.ErrUnauthorized):
-		what := "The server made one for the user who started it, credential.json in its state directory: name a copy of that"
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			what = "Name one that you may read"
-		case c.creds != "":
-			what = "The file " + c.creds + " is not of this server: name another"
-		}
-		err = fmt.Errorf("%w. %s with --creds", err, what)
+		err = fmt.Errorf("%w. %s", err, c.howToJoin(err, "operator"))
 	case errors.Is(err, hydra.ErrUnreachable):
 		switch {
 		case strings.Contains(address, "://"):
@@ -234,10 +226,7 @@ func (c *call) events(s *hydra.Server) func(hydra.JobEvent) {
 
 // as is an address for a command line, with the credential that it needs.
 func (c *call) as(address string) string {
-	if c.creds != "" {
-		return shellWord(address) + " --creds " + shellWord(c.creds)
-	}
-	return shellWord(address)
+	return shellWord(address) + c.access.flags()
 }
 
 // say says what happens, unless only the result is wanted.

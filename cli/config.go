@@ -34,7 +34,7 @@ const envPrefix = "HYDRA_"
 
 // onlyFlags belong to one call, not to a configuration.
 // json is another word for a format, and local for no server.
-var onlyFlags = []string{"help", "path-file", "prefix-file", "null", "output", "report", "errors", "json", "local", "once", "job", "resume", "yes"}
+var onlyFlags = []string{"help", "path-file", "prefix-file", "null", "output", "report", "errors", "json", "local", "once", "job", "resume", "yes", "ttl", "role"}
 
 func configurable(f *pflag.Flag) bool {
 	return !slices.Contains(onlyFlags, f.Name) && !hydra.IsOnlyGiven(f)

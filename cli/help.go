@@ -21,7 +21,7 @@ var flagGroups = []flagGroup{
 	{"What is walked", []string{"exclude", "include", "exclude-from", "max-depth", "one-file-system", "snapshots", "path-file", "prefix-file", "null"}},
 	{"How", []string{"workers", "max-errors", "yes"}},
 	{"Jobs that go on", []string{"job", "resume"}},
-	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds"}},
+	{"On many machines", []string{"server", "local", "priority", "min-clients", "stall", "cancel-on-exit", "creds", "token-file", "tls-ca", "tls-cert", "tls-key"}},
 	{"The result", []string{"json", "format", "output", "report", "errors", "color"}},
 	{"Progress and log", []string{"progress", "progress-interval", "quiet", "verbose", "log-level", "log-file", "log-format", "help"}},
 }

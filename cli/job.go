@@ -187,7 +187,7 @@ func (c *call) beginJob(cmd *cobra.Command) (origins, error) {
 		return from, err
 	}
 	c.remote = false
-	for _, flag := range []string{"server", "creds"} {
+	for _, flag := range append([]string{"server"}, accessFlags...) {
 		if from[flag] == originFlag {
 			return nil, fmt.Errorf("--local and --%s contradict each other", flag)
 		}

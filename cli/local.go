@@ -17,7 +17,7 @@ import (
 // notOfJob are the flags that --resume takes: they say what becomes of the result, and
 // how it is made, but not what it is.
 var notOfJob = []string{
-	"job", "resume", "server", "local", "creds", "cancel-on-exit", "workers",
+	"job", "resume", "server", "local", "creds", "token-file", "tls-ca", "tls-cert", "tls-key", "cancel-on-exit", "workers",
 	"json", "format", "output", "report", "errors", "color",
 	"progress", "progress-interval", "quiet", "verbose", "log-level", "log-file", "log-format",
 }
@@ -109,8 +109,10 @@ func (c *call) resumeJob(ctx context.Context, runner hydra.Runner, w work, from 
 		}
 		return c.run(ctx, w, from)
 	}
-	if from["creds"] == originFlag || from["cancel-on-exit"] == originFlag {
-		return errors.New("--creds and --cancel-on-exit are for a job of a server: give --server too")
+	for _, flag := range append([]string{"cancel-on-exit"}, accessFlags...) {
+		if from[flag] == originFlag {
+			return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
+		}
 	}
 	c.localJob = c.resume
 	w.signal = "ending with what is in hand"

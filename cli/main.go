@@ -171,7 +171,7 @@ reached, 6 if it refuses the credential, 7 if the run was ended before its end,
 		}
 	}
 	root.Example = strings.Join(examples, "\n\n")
-	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand(), p.drainCommand(), p.undoCommand())
+	root.AddCommand(p.serverCommand(), p.clientCommand(), p.jobCommand(), p.drainCommand(), p.tokenCommand(), p.undoCommand())
 	root.AddCommand(p.configCommand(), p.versionCommand())
 	strictHelp(root)
 	root.SetFlagErrorFunc(p.flagError)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"strings"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/spf13/cobra"
@@ -15,7 +18,7 @@ import (
 type serving struct{ listen, state, nats string }
 
 func (s *serving) define(f *pflag.FlagSet) {
-	f.StringVar(&s.listen, "listen", hydra.DefaultAddress, "`ADDRESS:PORT` of this machine to listen on: of the loopback, for there is no encryption yet; port 0 takes one that is free")
+	f.StringVar(&s.listen, "listen", hydra.DefaultAddress, "`ADDRESS:PORT` of this machine to listen on: with TLS on both sides, unless it is of the loopback; 0.0.0.0 is all, port 0 takes one that is free")
 	f.StringVar(&s.state, "state", "", "keep jobs in the directory `DIR`; without this it is one of your own, named by the port")
 	f.StringVar(&s.nats, "nats", "", "keep jobs in the NATS with JetStream at `URL` instead: nats://HOST:PORT")
 }
@@ -44,6 +47,13 @@ and commands find back to it, and jobs go on.
 It listens on the loopback, and asks for a credential, which commands and clients
 of the same user on this machine find by themselves.
 
+For other hosts it listens where --listen says, with TLS 1.3. At its first start it
+makes a CA of its own, in its state directory, and whoever joins gets a certificate
+from it for a token: see ` + "`" + `token create` + "`" + `. Or it goes by certificates of your own CA,
+which are given with --tls-ca, --tls-cert and --tls-key; the role of one is an
+organisational unit of its subject: hydra-client, hydra-operator, hydra-viewer or
+hydra-admin.
+
 SIGINT and SIGTERM end it; jobs go on with the next start.`,
 		Example: `  # for this user, on this machine
   ` + p.name + ` server
@@ -51,14 +61,19 @@ SIGINT and SIGTERM end it; jobs go on with the next start.`,
   # a second one, with its jobs in a place of their own
   ` + p.name + ` server --listen 127.0.0.1:8102 --state /var/lib/hydra
 
+  # for other hosts, and a token for them to join with
+  ` + p.name + ` server --listen 0.0.0.0:8101
+  ` + p.name + ` token create --role client > join.token
+
   # jobs in a NATS that runs elsewhere
   ` + p.name + ` server --nats nats://nats.example.org:4222 --creds nats.creds`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
 	own.define(f)
-	c.defineCreds(f)
-	f.Lookup("creds").Usage = "read the credential for --nats from `FILE`"
+	c.access.defineTLS(f, "let in who has a certificate of the CA in `FILE`, in PEM, instead of those that this server makes; with --nats, the CA of that",
+		"be known by the certificate in `FILE`, in PEM; needs --tls-key", "read the key of --tls-cert from `FILE`")
+	f.StringVar(&c.creds, "creds", "", "read the credential for --nats from `FILE`: JSON, or creds or an nkey of NATS")
 	c.defineLog(f)
 	c.complete(cmd)
 	must(cmd.MarkFlagDirname("state"))
@@ -82,25 +97,57 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 		}
 	}
 	return c.service(cmd.Context(), "ending; jobs go on when the server is started again", func(ctx context.Context) error {
-		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Creds: c.creds, Logger: c.logger, Apps: c.apps}
-		o.Ready = func(address string) {
-			at, jobs := shellWord(address), "in the directory "+printable(o.StateDir)
-			if own.nats != "" {
-				// What runs there is not ours: its address is a URL.
-				at, jobs = c.as(own.nats), "in the NATS at "+printable(own.nats)
-			}
-			fmt.Fprintf(c.stdout, "%s %s is ready at %s\n\nTo join with a client:   %s client %s\n", c.name, cmd.Name(), address, c.name, at)
-			for _, app := range c.apps[:min(1, len(c.apps))] {
-				fmt.Fprintf(c.stdout, "To run a job:            %s %s --server %s PATH\n", c.name, app.Info().Name, at)
-			}
-			fmt.Fprintf(c.stdout, "Jobs are kept %s.\n", jobs)
-		}
+		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Logger: c.logger, Apps: c.apps}
+		o.Access = hydra.Access{Creds: c.creds, TLSCA: c.tlsCA, TLSCert: c.tlsCert, TLSKey: c.tlsKey}
+		o.Ready = func(s hydra.Serving) { c.sayReady(cmd, own, o, s) }
 		err := hydra.Serve(ctx, o)
 		if errors.Is(err, hydra.ErrInUse) {
 			err = fmt.Errorf("%w If it is, use that one; a second one needs a --listen and a --state of its own", err)
 		}
 		return err
 	})
+}
+
+// sayReady says how to join a server that is ready.
+func (c *call) sayReady(cmd *cobra.Command, own *serving, o *hydra.ServeOptions, s hydra.Serving) {
+	at, here, jobs := shellWord(s.Address), "", "in the directory "+printable(o.StateDir)
+	if own.nats != "" {
+		// What runs there is not ours: its address is a URL.
+		at, jobs = c.as(own.nats), "in the NATS at "+printable(own.nats)
+	}
+	if host, port, err := net.SplitHostPort(s.Address); err == nil && s.TLS {
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			name, err := os.Hostname()
+			if err != nil {
+				name = "HOST"
+			}
+			at = shellWord(net.JoinHostPort(name, port))
+			host = "127.0.0.1"
+		}
+		if here = " --server " + shellWord(net.JoinHostPort(host, port)); net.JoinHostPort(host, port) == hydra.DefaultAddress {
+			here = ""
+		}
+	}
+	fmt.Fprintf(c.stdout, "%s %s is ready at %s\n\n", c.name, cmd.Name(), s.Address)
+	join := ""
+	switch {
+	case s.Tokens:
+		fmt.Fprintf(c.stdout, "To let hosts join:       %s token create --role client%s > join.token\n", c.name, here)
+		join = " --token-file join.token"
+	case s.TLS:
+		join = " --tls-ca CA --tls-cert CERT --tls-key KEY"
+	}
+	fmt.Fprintf(c.stdout, "To join with a client:   %s client %s%s\n", c.name, at, join)
+	if s.Tokens {
+		at, join = strings.TrimPrefix(here, " --server "), ""
+	}
+	for _, app := range c.apps[:min(1, len(c.apps))] {
+		if at == "" {
+			at = hydra.DefaultAddress
+		}
+		fmt.Fprintf(c.stdout, "To run a job:            %s %s --server %s%s PATH\n", c.name, app.Info().Name, at, join)
+	}
+	fmt.Fprintf(c.stdout, "Jobs are kept %s.\n", jobs)
 }
 
 // clienting is what the command client does.
@@ -115,7 +162,7 @@ func (c *clienting) define(f *pflag.FlagSet) {
 	c.defineWorkers(f)
 	c.defineRecords(f)
 	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
-	c.defineCreds(f)
+	c.access.define(f)
 	// Where the server is may be configured; here it is an argument.
 	f.StringVar(&c.server, "server", "", "`ADDRESS` of the server, where no SERVER is given")
 	_ = f.MarkHidden("server") // it was just defined
@@ -146,6 +193,9 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
   # four directories at a time, unless a user of a job says otherwise
   ` + p.name + ` client localhost -j 4
 
+  # a server on another host, with a token that was made there
+  ` + p.name + ` client nas-admin:8101 --token-file join.token
+
   # for one job, as a batch system starts it
   ` + p.name + ` client localhost --once`,
 	}
@@ -165,10 +215,18 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		if c.server == "" {
 			return &hintError{errors.New("no SERVER given, and none is configured"), cmd.CommandPath() + " localhost"}
 		}
+		access, err := c.access.read(p)
+		if err != nil {
+			return err
+		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
-			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
-				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Logger: r.logger,
+			err := hydra.Work(ctx, c.server, &hydra.WorkOptions{
+				Workers: c.workers, Once: c.once, Access: access, Records: c.records, Logger: r.logger,
 			}, p.apps...)
+			if errors.Is(err, hydra.ErrUnauthorized) {
+				err = fmt.Errorf("%w. %s", err, r.howToJoin(err, "client"))
+			}
+			return err
 		})
 	}
 	return cmd

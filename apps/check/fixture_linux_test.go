@@ -313,7 +313,7 @@ func cluster(t *testing.T, clients int, runner hydra.Runner, roots []string) ([]
 	ready := make(chan string, 1)
 	wg.Go(func() {
 		o := &hydra.ServeOptions{Listen: "127.0.0.1:0", StateDir: filepath.Join(t.TempDir(), "state"), Apps: []hydra.Application{check.App()}}
-		o.Ready = func(address string) { ready <- address }
+		o.Ready = func(s hydra.Serving) { ready <- s.Address }
 		if err := hydra.Serve(ctx, o); err != nil {
 			t.Error(err)
 			cancel()

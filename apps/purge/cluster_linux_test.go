@@ -28,7 +28,7 @@ func TestAJobAndAClusterPurgeAsOneProcessDoes(t *testing.T) {
 	defer cancel()
 	ready := make(chan string, 1)
 	wg.Go(func() {
-		if err := hydra.Serve(ctx, &hydra.ServeOptions{Listen: "127.0.0.1:0", StateDir: filepath.Join(t.TempDir(), "state"), Ready: func(at string) { ready <- at }}); err != nil {
+		if err := hydra.Serve(ctx, &hydra.ServeOptions{Listen: "127.0.0.1:0", StateDir: filepath.Join(t.TempDir(), "state"), Ready: func(s hydra.Serving) { ready <- s.Address }}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -71,7 +71,7 @@ func TestTheExampleRunsOnClients(t *testing.T) {
 	ready := make(chan string, 1)
 	wg.Go(func() {
 		o := &hydra.ServeOptions{Listen: "127.0.0.1:0", StateDir: filepath.Join(t.TempDir(), "state"), Apps: []hydra.Application{app()}}
-		o.Ready = func(address string) { ready <- address }
+		o.Ready = func(s hydra.Serving) { ready <- s.Address }
 		if err := hydra.Serve(ctx, o); err != nil {
 			t.Error(err)
 			cancel()

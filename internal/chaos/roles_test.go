@@ -54,7 +54,7 @@ func play(ctx context.Context, role string) error {
 	address := os.Getenv("HYDRA_CHAOS_ADDRESS")
 	switch role {
 	case "server":
-		o := &hydra.ServeOptions{Listen: address, StateDir: os.Getenv("HYDRA_CHAOS_STATE"), Logger: log, Ready: func(at string) { fmt.Println(at) }}
+		o := &hydra.ServeOptions{Listen: address, StateDir: os.Getenv("HYDRA_CHAOS_STATE"), Logger: log, Ready: func(s hydra.Serving) { fmt.Println(s.Address) }}
 		if engine := os.Getenv("HYDRA_CHAOS_ENGINE"); engine != "" {
 			o = &hydra.ServeOptions{NATS: engine, Logger: log, Ready: o.Ready}
 		}

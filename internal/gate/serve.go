@@ -3,6 +3,7 @@ package gate
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,31 @@ type connect struct {
 	NoResponders bool   `json:"no_responders"`
 }
 
+// info is what of the engine's greeting is told to those who are not known yet.
+type info struct {
+	ID         string `json:"server_id"`
+	Name       string `json:"server_name"`
+	Version    string `json:"version"`
+	Proto      int    `json:"proto"`
+	Headers    bool   `json:"headers"`
+	MaxPayload int64  `json:"max_payload"`
+	JetStream  bool   `json:"jetstream,omitempty"`
+	Auth       bool   `json:"auth_required,omitempty"`
+	TLS        bool   `json:"tls_required,omitempty"`
+}
+
+// greet makes a greeting of the engine's. It knows nothing of TLS, which has begun before.
+func greet(line []byte, secure bool) ([]byte, error) {
+	var i info
+	text, ok := bytes.CutPrefix(line, []byte("INFO "))
+	if err := json.Unmarshal(text, &i); err != nil || !ok {
+		return nil, fmt.Errorf("the engine greets with %.60q: %w", line, cmp.Or(err, errProtocol))
+	}
+	i.TLS = secure
+	text, err := json.Marshal(&i)
+	return fmt.Appendf(nil, "INFO %s\r\n", text), err
+}
+
 const bufferSize = 64 << 10
 
 // wholeTime is how long a line with its payload may take from its first byte to its last.
@@ -40,13 +66,17 @@ func (g *Gate) serve(v *visitor) error {
 		return err
 	}
 	defer engine.Close()
-	// The engine begins: what it says of itself is told as it is.
+	// The engine begins.
 	fromEngine := bufio.NewReaderSize(engine, bufferSize)
-	info, err := fromEngine.ReadSlice('\n')
+	line, err := fromEngine.ReadSlice('\n')
 	if err != nil {
 		return err
 	}
-	if _, err := v.conn.Write(info); err != nil {
+	greeting, err := greet(line, g.o.TLS != nil)
+	if err != nil {
+		return err
+	}
+	if _, err := v.conn.Write(greeting); err != nil {
 		return err
 	}
 	in := bufio.NewReaderSize(v.conn, bufferSize)

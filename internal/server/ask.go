@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
+	"github.com/hydrawalk/hydra/internal/joblog"
 	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
@@ -31,8 +33,8 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 	if err == nil {
 		answer, err = s.answer(ctx, &a)
 	}
-	if rank := wire.Needs(a.Kind); rank != wire.RankViewer {
-		s.log.Info("asked", "for", a.Kind, "job", a.Job, "by", who, "err", err)
+	if wire.Needs(a.Kind) != wire.RankViewer || !rank.Has(wire.RankViewer) {
+		s.noteAsk(&a, who, err)
 	}
 	if err != nil {
 		answer.Err = err.Error()
@@ -40,6 +42,28 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 	if err := m.Reply(ledger.Encode(answer)); errors.Is(err, bus.ErrTooLarge) {
 		_ = m.Reply(ledger.Encode(wire.Answer{Job: a.Job, Err: "the answer is too large for the engine"}))
 	}
+}
+
+// noteAsk logs who wanted what.
+func (s *server) noteAsk(a *wire.Ask, who string, err error) {
+	job := a.Job
+	if a.Spec != nil {
+		job = a.Spec.Job
+	}
+	attrs := []slog.Attr{slog.String("what", joblog.Clean(a.Kind, mostLogName)), slog.String("by", who)}
+	if job != "" {
+		attrs = append(attrs, slog.String("about", joblog.Clean(job, mostLogName)))
+	}
+	if a.Client != "" {
+		attrs = append(attrs, slog.String("client", joblog.Clean(string(a.Client), mostLogName)))
+	}
+	if a.Token != nil && a.Token.ID != "" {
+		attrs = append(attrs, slog.String("token", joblog.Clean(a.Token.ID, mostLogName)))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("refused", joblog.Clean(err.Error(), mostLogText)))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "a command asks", attrs...)
 }
 
 // allowed tells why somebody may not ask for something.

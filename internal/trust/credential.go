@@ -15,9 +15,9 @@ import (
 // PEM. It is a secret: however it is printed, only the identity is shown. Encoded as JSON
 // it is whole.
 type Credential struct {
-	CA          string `json:"ca"`
-	Certificate string `json:"cert"`
-	Key         string `json:"key"`
+	CA          string `json:"ca,omitempty"`
+	Certificate string `json:"cert,omitempty"`
+	Key         string `json:"key,omitempty"`
 }
 
 // ParseCredential understands what encoding/json makes of a Credential.

@@ -101,6 +101,12 @@ func (t Token) text() string {
 	return strings.Join([]string{tokenVersion, strict.EncodeToString(t.ca[:]), t.id, strict.EncodeToString(t.secret[:])}, ".")
 }
 
+// Of tells whether the token and the credential are of the same server.
+func (t Token) Of(c *Credential) bool {
+	o, err := c.open()
+	return err == nil && sha256.Sum256(o.ca.Raw) == t.ca
+}
+
 // ID names the token. It is no secret.
 func (t Token) ID() string { return t.id }
 

@@ -401,8 +401,8 @@ type Token struct {
 	Once    bool
 	Created time.Time
 	Until   time.Time
-	Used    int
-	Revoked bool
+	Used    time.Time // when somebody joined by it last
+	Status  string    // usable, or why not
 	Joined  []Member
 }
 
