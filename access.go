@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -141,8 +142,12 @@ func (g *guest) attempt(ctx context.Context, over func(error)) (*connection, err
 	if err != nil {
 		return nil, err
 	}
+	var said atomic.Int64 // when, of an error that comes with each attempt
 	o.Refused = func(err error) {
-		g.log.Error("the server does not let us in again", "err", err)
+		if now := time.Now().Unix(); now-said.Load() >= 60 {
+			said.Store(now)
+			g.log.Error("the server does not let us in again", "err", err)
+		}
 		if over != nil && errors.Is(err, bus.ErrRevoked) {
 			over(fmt.Errorf("server %s: %w", g.at.shown(), err))
 		}

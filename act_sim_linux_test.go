@@ -274,7 +274,7 @@ func actWorld(seed uint64, log io.Writer) error {
 	}
 	own := engine.Open()
 	defer own.Close()
-	s := &Server{bus: own, address: "a world"}
+	s := &Server{bus: own, rank: wire.RankOperator, name: "test", address: "a world"}
 	o := &JobOptions{ID: "sweep", Options: Options{FS: d}}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()

@@ -75,7 +75,7 @@ func (c *cluster) work(fsys fs.FS, workers int, apps ...distributed) {
 func (c *cluster) connect() *Server {
 	var b bus.Bus = c.engine.Open()
 	c.t.Cleanup(func() { b.Close() })
-	return &Server{bus: b}
+	return &Server{bus: b, rank: wire.RankOperator, name: "test"}
 }
 
 func TestAClusterCountsWhatOneProcessDoes(t *testing.T) {

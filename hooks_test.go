@@ -84,7 +84,7 @@ func (b *bubble) work(app distributed) *process {
 
 // submit submits a job from a connection of its own.
 func (b *bubble) submit(app Application, root string, o *JobOptions) (*Server, *Job) {
-	s := &Server{bus: b.engine.Open()}
+	s := &Server{bus: b.engine.Open(), rank: wire.RankOperator, name: "test"}
 	j, err := s.Submit(b.life, app, []string{root}, o)
 	if err != nil {
 		b.t.Fatal(err)

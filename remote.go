@@ -388,6 +388,9 @@ func (s *Server) command(ctx context.Context, kind, job string) (JobStatus, erro
 // ask has a command carried out by the server.
 func (s *Server) ask(ctx context.Context, a wire.Ask) (*wire.Answer, error) {
 	answer, err := s.exchange(ctx, a)
+	if err == nil && answer.Denied {
+		return nil, fmt.Errorf("%w: %s", ErrUnauthorized, answer.Err)
+	}
 	if err == nil && answer.Err != "" {
 		return nil, errors.New(answer.Err)
 	}

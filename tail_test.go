@@ -35,7 +35,7 @@ func TestAJobThatIsCancelledBeforeItsTailIsNotComplete(t *testing.T) {
 		app := sweepApp()
 		app.Tail = func(context.Context, *Tail[struct{}, sweepStats]) error { tails.Add(1); return nil }
 		own := engine.Open()
-		s := &Server{bus: own, address: "here"}
+		s := &Server{bus: own, rank: wire.RankOperator, name: "test", address: "here"}
 		app.NewHandler = func(_ context.Context, w *Worker[struct{}, sweepStats]) (walk.Handler, error) {
 			return &calling{&sweeper{w}, func() {
 				if err := s.Cancel(ctx, "j"); err != nil {

@@ -13,7 +13,11 @@ import (
 )
 
 // access are the flags that say how to prove to a server who one is.
-type access struct{ creds, tokenFile, tlsCA, tlsCert, tlsKey string }
+type access struct {
+	creds, tokenFile, tlsCA, tlsCert, tlsKey string
+
+	tokenGiven bool // by read
+}
 
 // accessFlags are their names.
 var accessFlags = []string{"creds", "token-file", "tls-ca", "tls-cert", "tls-key"}
@@ -44,6 +48,7 @@ func (a *access) read(p *program) (hydra.Access, error) {
 	all := hydra.Access{Creds: a.creds, TLSCA: a.tlsCA, TLSCert: a.tlsCert, TLSKey: a.tlsKey}
 	all.Token = p.getenv(tokenVariable)
 	os.Unsetenv(tokenVariable)
+	a.tokenGiven = a.tokenFile != "" || all.Token != ""
 	if a.tokenFile == "" {
 		return all, nil
 	}
@@ -94,11 +99,13 @@ func (a *access) flags() string {
 // howToJoin says what to do about a server that does not let us in.
 func (c *call) howToJoin(err error, role string) string {
 	switch {
+	case c.tokenGiven:
+		return "The server's log says more"
 	case errors.Is(err, fs.ErrPermission):
 		return "Name one with --creds that you may read"
 	case c.tlsCert != "":
 		return "Is the certificate in " + printable(c.tlsCert) + " one of the server's --tls-ca, with hydra-" + role + " as organisational unit?"
-	case c.creds != "" && c.tokenFile == "":
+	case c.creds != "":
 		return "The file " + printable(c.creds) + " is not of this server: name another with --creds"
 	}
 	return fmt.Sprintf("Let who runs the server make a token, with `%s token create --role %s`, and name a file with it as --token-file", c.name, role)

@@ -82,6 +82,7 @@ type Gate struct {
 	wg      sync.WaitGroup
 	crowd   crowd
 	guesses guesses
+	said    *rate.Limiter // lines about those who are not let in
 
 	mu     sync.Mutex
 	passes map[string]natsd.Rights // that Login was not asked for yet
@@ -90,7 +91,7 @@ type Gate struct {
 // New makes a gate that nobody can come through yet: the engine is started with its
 // Login, and Open is called then.
 func New(o Options) *Gate {
-	g := &Gate{o: o, log: o.Log, knocks: make(chan net.Conn), passes: map[string]natsd.Rights{}}
+	g := &Gate{o: o, log: o.Log, knocks: make(chan net.Conn), passes: map[string]natsd.Rights{}, said: rate.NewLimiter(rate.Every(10*time.Second), 20)}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -276,6 +277,16 @@ func refusal(err error) string {
 		return revokedText
 	}
 	return refusedText
+}
+
+// refused says that somebody was not let in, or was cut off. Of many not all are worth a
+// line.
+func (g *Gate) refused(v *visitor, what, as string, why error) {
+	level := slog.LevelDebug
+	if g.said.Allow() {
+		level = slog.LevelWarn
+	}
+	g.log.Log(context.Background(), level, what, "from", v.raw.RemoteAddr().String(), "as", fmt.Sprintf("%.60q", as), "why", why)
 }
 
 // pass makes a password that is good for one connection.

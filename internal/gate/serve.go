@@ -86,7 +86,7 @@ func (g *Gate) serve(v *visitor) error {
 	}
 	r, err := g.admit(v, c)
 	if err != nil {
-		g.log.Warn("a connection is refused", "from", v.raw.RemoteAddr().String(), "as", fmt.Sprintf("%.60q", c.User), "why", err)
+		g.refused(v, "a connection is refused", c.User, err)
 		return tell(v.conn, &forbidden{refusal(err)})
 	}
 	c.Password = g.pass(r.Rights)
@@ -131,7 +131,7 @@ func (g *Gate) serve(v *visitor) error {
 	})
 	err = f.run(g.life)
 	if no, ok := errors.AsType[*forbidden](err); ok {
-		g.log.Warn("a connection said what it may not, and was ended", "from", v.raw.RemoteAddr().String(), "as", c.User, "why", no.told)
+		g.refused(v, "a connection said what it may not, and was ended", c.User, no)
 	}
 	mu.Lock()
 	defer mu.Unlock()

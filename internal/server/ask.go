@@ -37,6 +37,7 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 		s.noteAsk(&a, who, err)
 	}
 	if err != nil {
+		_, answer.Denied = errors.AsType[*deniedError](err)
 		answer.Err = err.Error()
 	}
 	if err := m.Reply(ledger.Encode(answer)); errors.Is(err, bus.ErrTooLarge) {
@@ -66,10 +67,15 @@ func (s *server) noteAsk(a *wire.Ask, who string, err error) {
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "a command asks", attrs...)
 }
 
+// deniedError is of somebody who may not do what he asks for.
+type deniedError struct{ text string }
+
+func (e *deniedError) Error() string { return e.text }
+
 // allowed tells why somebody may not ask for something.
 func allowed(a *wire.Ask, rank wire.Rank) error {
 	if need := wire.Needs(a.Kind); !rank.Has(need) {
-		return fmt.Errorf("a credential of role %s does not allow to %s: one of role %s does", rank, a.Kind, need)
+		return &deniedError{fmt.Sprintf("a credential of role %s does not allow this (%s): one of role %s does", rank, a.Kind, need)}
 	}
 	return nil
 }

@@ -441,6 +441,7 @@ type Set struct {
 // Answer is the answer to an Ask.
 type Answer struct {
 	Err    string // why it was not done, for people
+	Denied bool   // because who asks may not
 	Job    string
 	Status []Status
 	More   bool // of a list: ask again for what comes after the last one

@@ -152,12 +152,11 @@ func (b *Bus) options(ctx context.Context) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(*nats.Conn, error) { b.state.set(false) }),
 		nats.ReconnectHandler(func(*nats.Conn) { b.state.set(true) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.refused.note(err) }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err = connectError(*o, err); o.Refused != nil && errors.Is(err, bus.ErrAuth) {
-				o.Refused(err)
-			}
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			b.refused.note(err)
+			b.outcast(err)
 		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.outcast(err) }),
 		nats.InProcessServer(o.InProcess),
 	}
 	if o.InProcess == nil {
@@ -191,6 +190,13 @@ func (b *Bus) options(ctx context.Context) []nats.Option {
 	return opts
 }
 
+// outcast tells that the engine, which was away, does not let us in again.
+func (b *Bus) outcast(err error) {
+	if err = connectError(b.o, err); b.o.Refused != nil && errors.Is(err, bus.ErrAuth) {
+		b.o.Refused(err)
+	}
+}
+
 // dialer gives up with the context of Connect, and later with Close.
 type dialer struct{ connect, life context.Context }
 
@@ -213,9 +219,9 @@ func connectError(o Options, err error) error {
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
 		return fmt.Errorf("connect to %s: %w", where, bus.ErrAuth)
-	case strings.Contains(text, nats.AUTHENTICATION_REVOKED_ERR):
+	case errors.Is(err, nats.ErrAuthRevoked), strings.Contains(text, nats.AUTHENTICATION_REVOKED_ERR):
 		return fmt.Errorf("connect to %s: %w: %w", where, bus.ErrAuth, bus.ErrRevoked)
-	case strings.Contains(text, nats.AUTHENTICATION_EXPIRED_ERR):
+	case errors.Is(err, nats.ErrAuthExpired), strings.Contains(text, nats.AUTHENTICATION_EXPIRED_ERR):
 		return fmt.Errorf("connect to %s: %w: it has expired", where, bus.ErrAuth)
 	}
 	_, alert := errors.AsType[tls.AlertError](err)
