@@ -15,6 +15,7 @@ import (
 	"github.com/hydrawalk/hydra/internal/bus/membus"
 	"github.com/hydrawalk/hydra/internal/client"
 	"github.com/hydrawalk/hydra/internal/server"
+	"github.com/hydrawalk/hydra/internal/wire"
 	"github.com/hydrawalk/hydra/walk"
 )
 
