@@ -132,24 +132,27 @@ func TestNothingIsSentToWhoIsNotTheServer(t *testing.T) {
 		{"expired", own(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), otherClocks, otherClocks},
 		{"no CA", tls.Certificate{Certificate: [][]byte{own(func(*x509.Certificate) {}).Certificate[0]}, PrivateKey: key}, notOurCA, ""},
 	} {
-		var got []byte
+		got := make(chan []byte, 1)
 		address := between(t, func(conn net.Conn) {
 			server := tls.Server(conn, &tls.Config{
 				MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{c.shows}, NextProtos: []string{"http/1.1"},
 				ClientAuth: tls.RequestClientCert,
 			})
-			got, _ = io.ReadAll(server)
+			b, _ := io.ReadAll(server) // it ends with the error of the handshake
+			got <- b
 		})
 		if _, err := Join(t.Context(), address, token, "host"); err == nil || !strings.Contains(err.Error(), c.joiner) {
 			t.Errorf("%s: joined: %v", c.name, err)
 		}
+		sent := <-got
 		if c.renewer != "" {
 			if _, err := member.Renew(t.Context(), address); err == nil || !strings.Contains(err.Error(), c.renewer) {
 				t.Errorf("%s: renewed: %v", c.name, err)
 			}
+			sent = append(sent, <-got...)
 		}
-		if len(got) > 0 {
-			t.Errorf("%s: it got %q", c.name, got)
+		if len(sent) > 0 {
+			t.Errorf("%s: it got %q", c.name, sent)
 		}
 	}
 	s.member(t, token, "host") // which is not used up
@@ -231,8 +234,10 @@ func TestAnAnswerOfAnyKindIsTold(t *testing.T) {
 		{"busy", func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, 429, errorAnswer{Error: "too many failures, try again\x1b[2J in a minute"})
 		}, "the server answers 429: too many failures, try again [2J in a minute"},
-		{"a page", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, "the server answers 502: it gives no reason"},
-		{"elsewhere", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }, "the server answers 307: it gives no reason"},
+		{"a page", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, "the server answers 502: it gives no reason"},
+		{"elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		}, "the server answers 307: it gives no reason"},
 		{"a long reason", func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, 500, errorAnswer{Error: strings.Repeat("ö", 500)})
 		},

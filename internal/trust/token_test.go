@@ -87,7 +87,7 @@ func TestATokenDoesNotPrintItsSecret(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x"} {
 		all["hidden "+verb] = fmt.Sprintf(verb, struct{ hidden Token }{token})
 	}
-	js, err := json.Marshal(token)
+	js, err := json.Marshal(struct{ Any any }{token})
 	if err != nil {
 		t.Fatal(err)
 	}
