@@ -85,7 +85,33 @@ func TestARenewalIsRefusedToWhoDoesNotBelong(t *testing.T) {
 	refused(expired, ErrExpired) // not valid yet
 }
 
-func TestTheHandshakeRefusesOneOfAnotherCA(t *testing.T) {
+func TestARevocationWinsOverARenewalOnItsWay(t *testing.T) {
+	s := newServer(t)
+	c, err := s.Admin("host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Identify(chainOf(t, c)) // as a renewal does first
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Revoke(m.ID); err != nil {
+		t.Fatal(err)
+	}
+	key, err := newKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told *requestError
+	if issued, err := s.reissue(m.ID, key.Public()); issued != nil || !errors.As(err, &told) || told.says.Reason != "revoked" {
+		t.Errorf("revoked meanwhile: %v", err)
+	}
+	if issued, err := s.reissue("aaaaaaaaaaaa", key.Public()); issued != nil || !errors.As(err, &told) || told.says.Reason != "unknown" {
+		t.Errorf("gone meanwhile: %v", err)
+	}
+}
+
+func TestACertificateOfAnotherCAIsForeign(t *testing.T) {
 	s, other := serving(t), serving(t)
 	c := other.member(t, other.token(t, Client, true), "host")
 	mixed := *c
