@@ -302,3 +302,42 @@ func TestACertificateThatWasNotAskedForIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestARenewalThatIsOfSomebodyElseIsRefused(t *testing.T) {
+	s := newServer(t)
+	c, err := s.Admin("host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := identityOf(t, c)
+	for name, change := range map[string]func(*Identity){
+		"":             func(*Identity) {},
+		"another id":   func(m *Identity) { m.ID = "aaaaaaaaaaaa" },
+		"another role": func(m *Identity) { m.Role = Viewer },
+	} {
+		given := m
+		change(&given)
+		address := serveHTTP(t, &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.Certificate},
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var q renewRequest
+				if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+					t.Error(err)
+				}
+				public, err := publicKeyOf(q.CSR)
+				if err != nil {
+					t.Error(err)
+				}
+				leaf, err := s.issue(given, public, time.Now())
+				if err != nil {
+					t.Error(err)
+				}
+				answer(w, 200, renewAnswer{[][]byte{leaf.Raw, s.ca.Raw}})
+			}))
+		_, err := c.Renew(t.Context(), address)
+		if name == "" && err != nil {
+			t.Errorf("of itself: %v", err)
+		} else if name != "" && (err == nil || !strings.HasSuffix(err.Error(), "the answer is a certificate of somebody else")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -322,9 +322,10 @@ func TestJoiningNeedsTLS13(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Body.Close()
-	if answer.StatusCode != 400 {
-		t.Errorf("the server answers TLS 1.2 with %d", answer.StatusCode)
+	defer answer.Body.Close()
+	var says errorAnswer
+	if err := json.NewDecoder(answer.Body).Decode(&says); err != nil || answer.StatusCode != 400 || says.Error != "TLS 1.3 is needed" {
+		t.Errorf("the server answers TLS 1.2 with %d %q, %v", answer.StatusCode, says.Error, err)
 	}
 }
 

@@ -108,8 +108,10 @@ func TestATokenDoesNotPrintItsSecret(t *testing.T) {
 			}
 		}
 	}
-	if got := fmt.Sprintf("%v", token); got != "token abcdefgh2345" {
-		t.Errorf("printed as %q", got)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, token); got != "token abcdefgh2345" {
+			t.Errorf("%s prints %q", verb, got)
+		}
 	}
 }
 
