@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -43,11 +42,8 @@ func joinedProof(key []byte, id string, proof, certificate, ca, binding []byte) 
 	return mac(key, []byte(joinedLabel), []byte(id), proof, certificate, ca, binding)
 }
 
-// binding is what only the two ends of one connection know.
+// binding is what only the two ends of one connection, of TLS 1.3, know.
 func binding(c *tls.ConnectionState) ([]byte, error) {
-	if c.Version < tls.VersionTLS13 {
-		return nil, errors.New("TLS 1.3 is needed")
-	}
 	key, err := c.ExportKeyingMaterial(bindingLabel, nil, sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("bind to the connection: %w", err)
