@@ -110,7 +110,7 @@ func (g *guest) dial(ctx context.Context, wait bool, over func(error)) (*connect
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !wait || errors.Is(err, bus.ErrRevoked) || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
+		if !wait || errors.Is(err, bus.ErrRevoked) || errors.Is(err, errRole) || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
 			return nil, fmt.Errorf("server %s: %w", g.at.shown(), err)
 		}
 		// Not each attempt is worth a line.
@@ -220,13 +220,16 @@ func (g *guest) find(ctx context.Context) error {
 	return g.am(trust.Identity{ID: gate.Local, Role: trust.Admin})
 }
 
+// errRole is of a credential that will never do.
+var errRole = errors.New("it is for something else")
+
 // am notes who we are.
 func (g *guest) am(who trust.Identity) error {
 	switch {
 	case g.role == trust.Client && who.Role != trust.Client && who.Role != trust.Admin:
-		return fmt.Errorf("%w: the credential for %s is one of role %s, and a client needs one of role client", ErrUnauthorized, g.at.shown(), who.Role)
+		return fmt.Errorf("%w: %w: the one for %s is of role %s, and a client needs one of role client", ErrUnauthorized, errRole, g.at.shown(), who.Role)
 	case g.role == "" && who.Role == trust.Client:
-		return fmt.Errorf("%w: the credential for %s is one of a client, and a command needs one of role operator, or viewer to look", ErrUnauthorized, g.at.shown())
+		return fmt.Errorf("%w: %w: the one for %s is of role client, and a command needs one of role operator, or viewer to look", ErrUnauthorized, errRole, g.at.shown())
 	}
 	if g.who.ID != who.ID {
 		g.id = who.ID + "-" + strings.ToLower(rand.Text()[:8])

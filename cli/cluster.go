@@ -76,7 +76,7 @@ func (c *common) place(from origins, program string) error {
 		if given("server") {
 			return errors.New("--server is empty: name one, or say --local")
 		}
-		for _, flag := range []string{"priority", "min-clients", "stall", "cancel-on-exit"} {
+		for _, flag := range append([]string{"priority", "min-clients", "stall", "cancel-on-exit"}, accessFlags...) {
 			if given(flag) && !(flag == "stall" && len(c.prefixFiles) > 0) {
 				return fmt.Errorf("--%s is for a job of a server: give --server too", flag)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -254,12 +255,17 @@ func cmdHolds(ts *testscript.TestScript, neg bool, args []string) {
 //
 //	freeport VARIABLE
 func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: freeport VARIABLE")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: freeport VARIABLE [VARIABLE FOR ALL ADDRESSES]")
 	}
 	address, err := testaddr.Free()
 	ts.Check(err)
 	ts.Setenv(args[0], address)
+	if len(args) == 2 {
+		_, port, err := net.SplitHostPort(address)
+		ts.Check(err)
+		ts.Setenv(args[1], net.JoinHostPort("0.0.0.0", port))
+	}
 }
 
 // differing is what differs between two runs over one tree, on however many

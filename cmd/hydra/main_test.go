@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 //	same FILE FILE        compare results but for who made them and how fast
 //	lines FILE N          wait until FILE has N lines
 //	dead FILE             wait until the processes that FILE names are gone
+//	private GLOB...       files that nobody else can read
+//	secret FILE NAME...   what FILE holds was not said by those in the background
+//	value VARIABLE FILE   what FILE holds; with a pattern, what is in its parentheses
 //
 // and those of background_test.go for commands that run at the same time.
 func TestScripts(t *testing.T) {
@@ -84,6 +87,9 @@ func TestScripts(t *testing.T) {
 			"still":    cmdStill,
 			"holds":    cmdHolds,
 			"freeport": cmdFreePort,
+			"private":  cmdPrivate,
+			"secret":   cmdSecret,
+			"value":    cmdValue,
 			"same":     cmdSame,
 			"lines":    cmdLines,
 			"dead":     cmdDead,

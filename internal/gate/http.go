@@ -71,27 +71,36 @@ const (
 	mostOrigin = 16 << 10 // addresses that are remembered
 )
 
+// Requests of one address, also of those that succeed: each of them is written to the disk.
+const (
+	requestsPerSecond = 10
+	requestBurst      = 500
+)
+
 // guesses counts what failed, by address.
 type guesses struct {
 	mu sync.Mutex
-	of map[netip.Prefix]*rate.Limiter
+	of map[netip.Prefix]*origin
 }
 
-func (g *guesses) init() { g.of = map[netip.Prefix]*rate.Limiter{} }
+// origin limits what comes from one address.
+type origin struct{ failed, all *rate.Limiter }
 
-func (g *guesses) limiter(from netip.Prefix) *rate.Limiter {
+func (g *guesses) init() { g.of = map[netip.Prefix]*origin{} }
+
+func (g *guesses) from(from netip.Prefix) *origin {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.of[from]
 	if l == nil {
 		if len(g.of) >= mostOrigin {
 			for other, l := range g.of { // those that would be let in anyway, first
-				if l.Tokens() >= guessBurst || len(g.of) >= 2*mostOrigin {
+				if l.failed.Tokens() >= guessBurst && l.all.Tokens() >= requestBurst || len(g.of) >= 2*mostOrigin {
 					delete(g.of, other)
 				}
 			}
 		}
-		l = rate.NewLimiter(rate.Every(guessEvery), guessBurst)
+		l = &origin{rate.NewLimiter(rate.Every(guessEvery), guessBurst), rate.NewLimiter(requestsPerSecond, requestBurst)}
 		g.of[from] = l
 	}
 	return l
@@ -105,16 +114,16 @@ func (g *Gate) limited(h http.Handler) http.Handler {
 		if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
 			from = prefix(net.TCPAddrFromAddrPort(at))
 		}
-		l := g.guesses.limiter(from)
-		if l.Tokens() < 1 {
+		l := g.guesses.from(from)
+		if l.failed.Tokens() < 1 || !l.all.Allow() {
 			w.Header().Set("Retry-After", "60")
-			http.Error(w, "too many attempts failed: wait a minute", http.StatusTooManyRequests)
+			http.Error(w, "too many requests came from this address: wait a minute", http.StatusTooManyRequests)
 			return
 		}
 		seen := &statusWriter{ResponseWriter: w}
 		h.ServeHTTP(seen, r)
 		if seen.status >= 400 && seen.status < 500 {
-			l.Allow()
+			l.failed.Allow()
 		}
 	})
 }
