@@ -57,21 +57,22 @@ mode 600 and --token-file, or HYDRA_TOKEN, are meant for it.`,
 
   # for one colleague, who has an hour
   ` + p.name + ` token create --role operator --once --ttl 1h`,
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch hydra.Role(role) {
+			case hydra.RoleClient, hydra.RoleOperator, hydra.RoleViewer:
+				return cobra.NoArgs(cmd, args)
+			case "":
+				return errors.New("--role is missing: client, operator or viewer")
+			}
+			return fmt.Errorf("--role %s: there are client, operator and viewer", role)
+		},
 	}, func(c *common, f *pflag.FlagSet) {
 		f.StringVar(&role, "role", "", "what it is for: client, operator or viewer, `ROLE`")
 		f.Var(&life, "ttl", "how long somebody can join with it, as 7d, 12h or 30m: `TIME`")
 		f.BoolVar(&o.Once, "once", false, "it is good for one who joins")
 		defineJSON(c, f)
 	}, func(ctx context.Context, c *call, s *hydra.Server, _ []string) error {
-		o.Life = time.Duration(life)
-		switch o.Role = hydra.Role(role); o.Role {
-		case hydra.RoleClient, hydra.RoleOperator, hydra.RoleViewer:
-		case "":
-			return &hydra.UsageError{Err: errors.New("--role is missing: client, operator or viewer")}
-		default:
-			return &hydra.UsageError{Err: fmt.Errorf("--role %s: there are client, operator and viewer", role)}
-		}
+		o.Role, o.Life = hydra.Role(role), time.Duration(life)
 		t, text, err := s.CreateToken(ctx, o)
 		if err != nil {
 			return err
