@@ -99,7 +99,7 @@ func (t *task[C, S]) Tail(ctx context.Context) (func(), error) {
 	t.tailed = true
 	t.mu.Unlock()
 	tail := &Tail[C, S]{
-		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.acts,
+		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.actLog(),
 		unpaused: t.acts.Unpaused,
 		lines: func(ctx context.Context, f func(*actLine) error) error {
 			if err := t.acts.Flush(ctx); err != nil {

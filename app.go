@@ -107,8 +107,9 @@ type App[C, S any] struct {
 	// handlers are made. An error fails the run.
 	Client func(context.Context, *Client[C, S]) error
 
-	// Changes says that the application changes what it finds. Its handlers are Actors,
-	// and plan what they change: see [Worker.Plan]. Acted counts what came of an act,
+	// Changes says that the application changes what it finds: clients run it only if they
+	// allow it (see [WorkOptions.Allow]), or for a DryRun. Its handlers are Actors, and plan
+	// what they change: see [Worker.Plan]. Acted counts what came of an act,
 	// also of one whose client died: it gets the statistics of whoever found out.
 	Changes bool
 	Acted   func(*S, *Act)
@@ -124,7 +125,7 @@ type App[C, S any] struct {
 	// Its error, then too, is why nothing may be changed.
 	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
 	// DryRun tells whether with the settings nothing is changed, but only counted what
-	// would be: the result says so.
+	// would be: the result says so. Clients ask it whether they may run the job.
 	DryRun func(settings C) bool
 
 	// Finish is called once, when the statistics of all workers have been

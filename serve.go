@@ -155,6 +155,10 @@ type WorkOptions struct {
 	// Records is a directory for what applications record: see [Worker.Record].
 	// "": nothing is recorded.
 	Records string
+	// Allow names the applications that may change something on this host. Those that
+	// change nothing (see [App.Changes]) always run, and so do dry runs (see [App.DryRun]);
+	// the client refuses other jobs, whatever the server says of them.
+	Allow []string
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -170,13 +174,17 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 	if err := checkRecords(o.Records); err != nil {
 		return err
 	}
+	rules, err := newHostRules(o, apps)
+	if err != nil {
+		return err
+	}
 	var known []client.App
 	for _, app := range apps {
 		d, err := isDistributed(app)
 		if err != nil {
 			return err
 		}
-		known = append(known, d.client(o.Records))
+		known = append(known, d.clientUnder(rules, o.Records))
 	}
 	at, err := resolve(address)
 	if err != nil {

@@ -56,7 +56,8 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 // clientApp lets clients use an App: its methods are not for everybody.
 type clientApp[C, S any] struct {
 	app     *App[C, S]
-	records string // a directory, or ""
+	rules   *hostRules // nil: jobs may do all
+	records string     // a directory, or ""
 	mounts  *knownMounts
 }
 
@@ -67,7 +68,10 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if err != nil {
 		return nil, err
 	}
-	t.client = string(where.Client)
+	t.client, t.counts = string(where.Client), !a.mayChange()
+	if err := t.permits(t.settings); err != nil {
+		return nil, err
+	}
 	if a.records != "" {
 		t.records = newRecorder(filepath.Join(a.records, spec.Job), string(where.Client), recordHead{
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
@@ -99,6 +103,7 @@ type task[C, S any] struct {
 	mounts   *walk.Mounts // nil: there are no prefixes
 	acts     *client.Acts // nil: nothing is changed
 	own      *ownDirs     // nil: all may be changed
+	counts   bool         // nothing may be changed
 	*emitted
 
 	mu      sync.Mutex
@@ -253,7 +258,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		w.p, member = t.seat.worker()
 	}
 	if t.acts != nil {
-		w.acts = newActBatch(t.acts, id, func(a *Act) { t.app.Acted(w.Stats, a) })
+		w.acts = newActBatch(t.actLog(), id, func(a *Act) { t.app.Acted(w.Stats, a) })
 	}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
@@ -301,6 +306,9 @@ func (t *task[C, S]) Update(settings []byte) error {
 	var now C
 	if err := json.Unmarshal(settings, &now); err != nil {
 		return fmt.Errorf("the new settings of the job: %w", err)
+	}
+	if err := t.permits(now); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -106,7 +106,8 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 // clienting is what the command client does.
 type clienting struct {
 	*common
-	once bool
+	once  bool
+	allow []string
 }
 
 func (c *clienting) init() *clienting { c.common = newService(); return c }
@@ -114,6 +115,7 @@ func (c *clienting) init() *clienting { c.common = newService(); return c }
 func (c *clienting) define(f *pflag.FlagSet) {
 	c.defineWorkers(f)
 	c.defineRecords(f)
+	f.StringSliceVar(&c.allow, "allow", nil, "let the applications `APP,...` change something on this host, as purge; those that only read always run")
 	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
 	c.defineCreds(f)
 	// Where the server is may be configured; here it is an argument.
@@ -134,6 +136,10 @@ func (p *program) clientCommand() *cobra.Command {
 takes part in every job whose paths it sees as the others do and whose
 application it has, in the same version.
 
+What only reads always runs, and so do dry runs. A job that would change something,
+as those of purge and exec, runs only if --allow names its application: else this
+client takes no part in it, and says so to whoever submitted the job.
+
 It waits for a server that is not there, and for one that went away, and goes on
 meanwhile with the work at hand. If a client dies, others do its work; what it
 had counted and written down stays counted.
@@ -146,6 +152,9 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
   # four directories at a time, unless a user of a job says otherwise
   ` + p.name + ` client localhost -j 4
 
+  # let jobs of purge delete files here
+  ` + p.name + ` client localhost --allow purge
+
   # for one job, as a batch system starts it
   ` + p.name + ` client localhost --once`,
 	}
@@ -153,6 +162,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 	cmd.Flags().SortFlags = false
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	must(cmd.RegisterFlagCompletionFunc("allow", completeList(p.changing())))
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c.common, title: cmd.CommandPath()}
@@ -167,11 +177,22 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
-				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Logger: r.logger,
+				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Allow: c.allow, Logger: r.logger,
 			}, p.apps...)
 		})
 	}
 	return cmd
+}
+
+// changing are the names of the applications that may change something.
+func (p *program) changing() []string {
+	var names []string
+	for _, app := range p.apps {
+		if info := app.Info(); info.Changes || info.Command {
+			names = append(names, info.Name)
+		}
+	}
+	return names
 }
 
 // service runs what goes on until a signal ends it, and says what the first one

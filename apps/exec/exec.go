@@ -171,6 +171,7 @@ HYDRA_AGAIN is 1 in its environment.`,
 		Change:     change,
 		Waits:      true,
 		Changes:    true, // for all that anybody knows
+		DryRun:     func(s Settings) bool { return s.DryRun },
 		Acted:      func(*Stats, *hydra.Act) {},
 		Commit:     time.Second,
 		Emits:      true,
