@@ -174,6 +174,9 @@ type Worker[C, S any] struct {
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
+	// RunAs is as whom commands have to run that the handler starts; nil: as who runs this
+	// process.
+	RunAs *Account
 
 	commit  func(func(*S)) error
 	acts    *actBatch

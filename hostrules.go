@@ -15,17 +15,25 @@ import (
 // as those of a run in this process, which its user began.
 type hostRules struct {
 	allow []string // applications that may change something
+	runAs *Account // whose commands theirs are; nil: that of this process
 }
 
 // newHostRules checks what was said to a client that has these applications.
-func newHostRules(o *WorkOptions, apps []Application) (*hostRules, error) {
+func newHostRules(ctx context.Context, o *WorkOptions, apps []Application) (*hostRules, error) {
+	r := &hostRules{allow: o.Allow}
 	for _, name := range o.Allow {
 		has := func(app Application) bool { return app.Info().Name == name }
 		if !slices.ContainsFunc(apps, has) {
 			return nil, &UsageError{fmt.Errorf("%q can not be allowed, for there is no such application: there %s", name, applicationNames(apps))}
 		}
 	}
-	return &hostRules{allow: o.Allow}, nil
+	if o.RunAs != "" {
+		var err error
+		if r.runAs, err = newAccount(ctx, o.RunAs); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 func applicationNames(apps []Application) string {

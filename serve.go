@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -159,6 +160,11 @@ type WorkOptions struct {
 	// change nothing (see [App.Changes]) always run, and so do dry runs (see [App.DryRun]);
 	// the client refuses other jobs, whatever the server says of them.
 	Allow []string
+	// RunAs is the user, by name or number, as whom commands run: those of exec, and of
+	// other applications that keep to [Worker.RunAs]. It is looked up once, when the client
+	// starts, which has to be root, or to have the capabilities for it. "": they run as
+	// whoever runs the client.
+	RunAs string
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -174,9 +180,12 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 	if err := checkRecords(o.Records); err != nil {
 		return err
 	}
-	rules, err := newHostRules(o, apps)
+	rules, err := newHostRules(ctx, o, apps)
 	if err != nil {
 		return err
+	}
+	if rules.runAs == nil && os.Geteuid() == 0 && rules.runsCommands(apps) {
+		log.Warn("whoever may submit jobs can run commands as root on this host: --run-as USER takes that away")
 	}
 	var known []client.App
 	for _, app := range apps {

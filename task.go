@@ -69,6 +69,9 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 		return nil, err
 	}
 	t.client, t.counts = string(where.Client), !a.mayChange()
+	if a.rules != nil {
+		t.runAs = a.rules.runAs
+	}
 	if err := t.permits(t.settings); err != nil {
 		return nil, err
 	}
@@ -104,6 +107,7 @@ type task[C, S any] struct {
 	acts     *client.Acts // nil: nothing is changed
 	own      *ownDirs     // nil: all may be changed
 	counts   bool         // nothing may be changed
+	runAs    *Account     // as whom commands run; nil: as this process
 	*emitted
 
 	mu      sync.Mutex
@@ -251,7 +255,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, RunAs: t.runAs, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {
