@@ -59,6 +59,10 @@ type App[C, S any] struct {
 	// A job that goes on is not asked about again.
 	Confirm func(settings C, paths []string) (question string, err error)
 
+	// Opens tells which paths of the settings handlers open on a client: one that is confined
+	// (see [WorkOptions.Root]) takes no part if they lie elsewhere. nil: none.
+	Opens func(settings C) []string
+
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
@@ -177,6 +181,9 @@ type Worker[C, S any] struct {
 	// RunAs is as whom commands have to run that the handler starts; nil: as who runs this
 	// process.
 	RunAs *Account
+	// Within is what has to open whatever the handler opens by its path; nil: no bound. Its
+	// methods may be called in any case.
+	Within *walk.Within
 
 	commit  func(func(*S)) error
 	acts    *actBatch

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hydrawalk/hydra/internal/client"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // hostRules are what the jobs of a server may do where a client runs. Whoever starts the
@@ -14,8 +15,9 @@ import (
 // server or the submitter of a job says counts for nothing. A nil one lets jobs do all,
 // as those of a run in this process, which its user began.
 type hostRules struct {
-	allow []string // applications that may change something
-	runAs *Account // whose commands theirs are; nil: that of this process
+	allow []string     // applications that may change something
+	root  *walk.Within // in which all has to lie; nil: no bound
+	runAs *Account     // whose commands theirs are; nil: that of this process
 }
 
 // newHostRules checks what was said to a client that has these applications.
@@ -27,9 +29,15 @@ func newHostRules(ctx context.Context, o *WorkOptions, apps []Application) (*hos
 			return nil, &UsageError{fmt.Errorf("%q can not be allowed, for there is no such application: there %s", name, applicationNames(apps))}
 		}
 	}
+	var err error
+	if o.Root != "" {
+		if r.root, err = walk.OpenWithin(o.Root); err != nil {
+			return nil, &UsageError{fmt.Errorf("the root directory: %w", err)}
+		}
+	}
 	if o.RunAs != "" {
-		var err error
 		if r.runAs, err = newAccount(ctx, o.RunAs); err != nil {
+			_ = r.root.Close()
 			return nil, err
 		}
 	}
@@ -58,6 +66,32 @@ func (e *notAllowed) Error() string {
 	return fmt.Sprintf("does not allow %s: start the client with --allow %[1]s", e.app)
 }
 
+// within is the directory in which all of a job has to lie; nil: no bound.
+func (r *hostRules) within() *walk.Within {
+	if r == nil {
+		return nil
+	}
+	return r.root
+}
+
+// confines is the error of a job that does not keep to the directory: by the words of its
+// paths, for whatever is opened by them stays in it in any case.
+func (t *task[C, S]) confines(settings C) error {
+	if t.within == nil {
+		return nil
+	}
+	paths := specRoots(t.spec)
+	if t.app.Opens != nil {
+		paths = append(paths, t.app.Opens(settings)...)
+	}
+	for _, path := range paths {
+		if t.within.Check(path) != nil {
+			return fmt.Errorf("%s does not lie in %s, to which --root confines the client", path, t.within.Path())
+		}
+	}
+	return nil
+}
+
 // changesWith tells whether something may be changed with the settings.
 func (a *App[C, S]) changesWith(settings C) bool {
 	return a.Changes && (a.DryRun == nil || !a.DryRun(settings))
@@ -74,7 +108,7 @@ func (t *task[C, S]) permits(settings C) error {
 	if t.counts && t.app.changesWith(settings) {
 		return &notAllowed{t.app.Name}
 	}
-	return nil
+	return t.confines(settings)
 }
 
 // actLog is where a session writes acts down. One that only counts writes down none, and

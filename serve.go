@@ -160,6 +160,10 @@ type WorkOptions struct {
 	// change nothing (see [App.Changes]) always run, and so do dry runs (see [App.DryRun]);
 	// the client refuses other jobs, whatever the server says of them.
 	Allow []string
+	// Root is a directory in which all paths of jobs have to lie; the client refuses other
+	// jobs. It is opened once, when the client starts, and nothing leads out of it, as
+	// [walk.Within] says. Commands that jobs run are not confined. "": no bound.
+	Root string
 	// RunAs is the user, by name or number, as whom commands run: those of exec, and of
 	// other applications that keep to [Worker.RunAs]. It is looked up once, when the client
 	// starts, which has to be root, or to have the capabilities for it. "": they run as
@@ -184,6 +188,7 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 	if err != nil {
 		return err
 	}
+	defer rules.root.Close()
 	if rules.runAs == nil && os.Geteuid() == 0 && rules.runsCommands(apps) {
 		log.Warn("whoever may submit jobs can run commands as root on this host: --run-as USER takes that away")
 	}

@@ -70,7 +70,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	}
 	t.client, t.counts = string(where.Client), !a.mayChange()
 	if a.rules != nil {
-		t.runAs = a.rules.runAs
+		t.runAs, t.within = a.rules.runAs, a.rules.root
 	}
 	if err := t.permits(t.settings); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if a.app.Changes {
 		t.own = newOwnDirs(spec.Own, a.records)
 	}
-	t.mounts, err = a.mounts.of(t.options.Prefixes)
+	t.mounts, err = a.mounts.of(t.options.Prefixes, a.rules.within())
 	return t, err
 }
 
@@ -107,6 +107,7 @@ type task[C, S any] struct {
 	acts     *client.Acts // nil: nothing is changed
 	own      *ownDirs     // nil: all may be changed
 	counts   bool         // nothing may be changed
+	within   *walk.Within // in which all has to lie; nil: no bound
 	runAs    *Account     // as whom commands run; nil: as this process
 	*emitted
 
@@ -196,6 +197,7 @@ func (t *task[C, S]) Options() walk.Options {
 		Fields:        t.app.fields(t.settings),
 		Group:         t.app.Group,
 		Mounts:        t.mounts,
+		Within:        t.within,
 	}
 	if t.rules != nil {
 		o.Prunes = func(outer, inner string) bool { return t.rules.prunes(outer, inner, isDir) }
@@ -255,7 +257,7 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, RunAs: t.runAs, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, RunAs: t.runAs, Within: t.within, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {

@@ -109,6 +109,7 @@ type clienting struct {
 	once  bool
 	allow []string
 	runAs string
+	root  string
 }
 
 func (c *clienting) init() *clienting { c.common = newService(); return c }
@@ -117,6 +118,7 @@ func (c *clienting) define(f *pflag.FlagSet) {
 	c.defineWorkers(f)
 	c.defineRecords(f)
 	f.StringSliceVar(&c.allow, "allow", nil, "let the applications `APP,...` change something on this host, as purge; those that only read always run")
+	f.StringVar(&c.root, "root", "", "refuse jobs with a PATH outside of the directory `DIR`, which nothing that is read, deleted or written for a job leaves; a command of exec may")
 	f.StringVar(&c.runAs, "run-as", "", "run the commands of exec as `USER` of this host, a name or a number, and not as whoever runs the client, who has to be root for it")
 	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
 	c.defineCreds(f)
@@ -157,6 +159,9 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
   # let jobs of purge delete files here
   ` + p.name + ` client localhost --allow purge
 
+  # for jobs below /data only, whatever links lead out of it
+  ` + p.name + ` client localhost --root /data
+
   # let jobs run commands here, as a user who can do little harm
   ` + p.name + ` client localhost --allow exec --run-as nobody
 
@@ -167,6 +172,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 	cmd.Flags().SortFlags = false
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	must(cmd.MarkFlagDirname("root"))
 	must(cmd.RegisterFlagCompletionFunc("run-as", cobra.NoFileCompletions))
 	must(cmd.RegisterFlagCompletionFunc("allow", completeList(p.changing())))
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
@@ -183,7 +189,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
-				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Allow: c.allow, RunAs: c.runAs, Logger: r.logger,
+				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Allow: c.allow, Root: c.root, RunAs: c.runAs, Logger: r.logger,
 			}, p.apps...)
 		})
 	}

@@ -150,7 +150,13 @@ func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int6
 		WaitDelay: waitForPipes,
 	}
 	if c.Chdir {
-		cmd.Dir = t.in
+		dir, err := h.workDir(t.in)
+		if err != nil {
+			o.err = err
+			return o
+		}
+		defer dir.close()
+		cmd.Dir = dir.path
 	}
 	out, err := h.openSinks(c, t)
 	if err != nil {

@@ -165,9 +165,15 @@ HYDRA_AGAIN is 1 in its environment.`,
 			s.Command = argv
 			return nil
 		},
-		Prepare:    (*Settings).prepare,
-		FieldsFor:  func(s Settings) walk.Fields { return s.Fields() },
-		Change:     change,
+		Prepare:   (*Settings).prepare,
+		FieldsFor: func(s Settings) walk.Fields { return s.Fields() },
+		Change:    change,
+		Opens: func(s Settings) []string {
+			if s.OutputDir == "" {
+				return nil
+			}
+			return []string{s.OutputDir}
+		},
 		Waits:      true,
 		Changes:    true, // for all that anybody knows
 		DryRun:     func(s Settings) bool { return s.DryRun },
@@ -191,7 +197,7 @@ func newHandler(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handl
 		return nil, fmt.Errorf("the command can not be run here: %w", err)
 	}
 	if dir := w.Settings.OutputDir; dir != "" && !w.Settings.DryRun {
-		if h.files, err = openOutputDir(dir, w.RunAs); err != nil {
+		if h.files, err = openOutputDir(w.Within, dir, w.RunAs); err != nil {
 			return nil, fmt.Errorf("--output-dir: %w", err)
 		}
 	}

@@ -150,11 +150,11 @@ func (d *outputDir) refuse(path string) error {
 
 // openOutputDir opens the directory, which is made if it is missing. Who may only run
 // commands as somebody else shall not have files written where that one could not.
-func openOutputDir(dir string, as *hydra.Account) (*outputDir, error) {
-	if err := makeOutputDir(dir, as); err != nil {
+func openOutputDir(within *walk.Within, dir string, as *hydra.Account) (*outputDir, error) {
+	if err := makeOutputDir(within, dir, as); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := within.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +185,11 @@ func (d *outputDir) create(name string) (*os.File, error) {
 }
 
 // makeOutputDir makes the directory, with the rights of who runs commands.
-func makeOutputDir(dir string, as *hydra.Account) error {
+func makeOutputDir(within *walk.Within, dir string, as *hydra.Account) error {
 	if as == nil {
-		return os.MkdirAll(dir, 0o700)
+		return within.MkdirAll(dir, 0o700)
 	}
-	if _, err := os.Stat(dir); err == nil {
+	if _, err := within.Stat(dir); err == nil {
 		return nil
 	}
 	cmd := exec.Command("mkdir", "-p", "-m", "0700", "--", dir)

@@ -425,7 +425,12 @@ func (c *client) look(ctx context.Context, job string) {
 			o := run.Options()
 			c.noted.from(job, o.Mounts)
 			for _, r := range spec.Roots {
-				seen.Sights = append(seen.Sights, c.lookAt(string(r), &o))
+				sight, err := c.lookAt(string(r), &o)
+				if err != nil {
+					seen = wire.Seen{Job: job, Client: c.id, Err: fmt.Sprintf("%s: %v", r, err)}
+					break
+				}
+				seen.Sights = append(seen.Sights, sight)
 			}
 		}
 		result <- seen
