@@ -38,7 +38,7 @@ func (t *task[C, S]) Settle(ctx context.Context, of ledger.SessionID) (func(), e
 	if err != nil {
 		return nil, err
 	}
-	s := newSettler(specRoots(t.spec), t.openBase)
+	s := newSettler(specRoots(t.spec), t.openBase, t.within)
 	defer s.close()
 	var lines []byte
 	var acts []*Act
@@ -78,7 +78,7 @@ func (t *task[C, S]) openBase(root string) (*walk.Base, error) {
 	if fsys := t.acts.FS(); fsys != nil {
 		return walk.OpenBaseFS(fsys, root)
 	}
-	return walk.OpenBase(root)
+	return t.within.OpenBase(root)
 }
 
 // Tail implements the client's Changer.
@@ -99,8 +99,8 @@ func (t *task[C, S]) Tail(ctx context.Context) (func(), error) {
 	t.tailed = true
 	t.mu.Unlock()
 	tail := &Tail[C, S]{
-		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.acts,
-		unpaused: t.acts.Unpaused,
+		Settings: settings, Log: t.log, Roots: specRoots(t.spec), log: t.actLog(),
+		unpaused: t.acts.Unpaused, within: t.within,
 		lines: func(ctx context.Context, f func(*actLine) error) error {
 			if err := t.acts.Flush(ctx); err != nil {
 				return err

@@ -59,6 +59,10 @@ type App[C, S any] struct {
 	// A job that goes on is not asked about again.
 	Confirm func(settings C, paths []string) (question string, err error)
 
+	// Opens tells which paths of the settings handlers open on a client: one that is confined
+	// (see [WorkOptions.Root]) takes no part if they lie elsewhere. nil: none.
+	Opens func(settings C) []string
+
 	// Fields are those that Entry.Stat has to fill; 0 means all. On network file
 	// systems less can be faster.
 	Fields walk.Fields
@@ -107,8 +111,9 @@ type App[C, S any] struct {
 	// handlers are made. An error fails the run.
 	Client func(context.Context, *Client[C, S]) error
 
-	// Changes says that the application changes what it finds. Its handlers are Actors,
-	// and plan what they change: see [Worker.Plan]. Acted counts what came of an act,
+	// Changes says that the application changes what it finds: clients run it only if they
+	// allow it (see [WorkOptions.Allow]), or for a DryRun. Its handlers are Actors, and plan
+	// what they change: see [Worker.Plan]. Acted counts what came of an act,
 	// also of one whose client died: it gets the statistics of whoever found out.
 	Changes bool
 	Acted   func(*S, *Act)
@@ -124,7 +129,7 @@ type App[C, S any] struct {
 	// Its error, then too, is why nothing may be changed.
 	MaxActs func(settings C, counted *Result[S]) (n int64, count *C, err error)
 	// DryRun tells whether with the settings nothing is changed, but only counted what
-	// would be: the result says so.
+	// would be: the result says so. Clients ask it whether they may run the job.
 	DryRun func(settings C) bool
 
 	// Finish is called once, when the statistics of all workers have been
@@ -173,6 +178,12 @@ type Worker[C, S any] struct {
 	Log      *slog.Logger
 	Settings C // what holds now; it changes only between two calls, see SettingsHandler
 	Stats    *S
+	// RunAs is as whom commands have to run that the handler starts; nil: as who runs this
+	// process.
+	RunAs *Account
+	// Within is what has to open whatever the handler opens by its path; nil: no bound. Its
+	// methods may be called in any case.
+	Within *walk.Within
 
 	commit  func(func(*S)) error
 	acts    *actBatch

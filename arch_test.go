@@ -43,7 +43,7 @@ var layers = []layer{
 	{"apps/*", ". walk stats internal/report internal/owner internal/selection", anything},
 	{"internal/selection", ". walk internal/owner", "github.com/spf13/pflag"},
 
-	{".", "walk stats internal/server internal/client internal/joblog internal/natsd internal/gate internal/trust internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
+	{".", "walk stats internal/runas internal/owner internal/server internal/client internal/joblog internal/natsd internal/gate internal/trust internal/ledger internal/wire internal/bus internal/bus/natsbus internal/bus/membus internal/post internal/pace",
 		"github.com/bmatcuk/doublestar/v4 github.com/klauspost/compress github.com/spf13/pflag"},
 
 	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
@@ -67,6 +67,7 @@ var layers = []layer{
 	{"internal/rawdir", "", "golang.org/x/sys"},
 	{"internal/report", "", anything},
 	{"internal/owner", "", "golang.org/x/sys"},
+	{"internal/runas", "internal/owner", "golang.org/x/sys"},
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
 	{"internal/chaos", "", ""},

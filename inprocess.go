@@ -27,7 +27,7 @@ func runInProcess[C, S any](ctx context.Context, app *App[C, S], roots []string,
 	known := new(knownMounts)
 	defer known.close()
 	j := &inProcess{engine: engine, o: o}
-	doc, err := j.run(ctx, app, clientApp[C, S]{app, o.Records, known}, roots)
+	doc, err := j.run(ctx, app, clientApp[C, S]{app, nil, o.Records, known}, roots)
 	result, ok := doc.(*Result[S])
 	if !ok || result == nil {
 		return nil, err

@@ -79,8 +79,8 @@ type knownMounts struct {
 	all map[string]*walk.Mounts // by their paths
 }
 
-// of are the mounts at some paths; nil if there are none.
-func (k *knownMounts) of(paths [][]byte) (*walk.Mounts, error) {
+// of are the mounts at some paths, which have to lie within; nil if there are none.
+func (k *knownMounts) of(paths [][]byte, within *walk.Within) (*walk.Mounts, error) {
 	if len(paths) == 0 {
 		return nil, nil
 	}
@@ -95,6 +95,9 @@ func (k *knownMounts) of(paths [][]byte) (*walk.Mounts, error) {
 		return ms, nil
 	}
 	ms, err := walk.NewMounts(prefixes)
+	if err == nil {
+		err = ms.Confine(within)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the prefixes of the job: %w", err)
 	}

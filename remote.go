@@ -140,6 +140,7 @@ type distributed interface {
 	Application
 	spec(roots []string, o *JobOptions) (*wire.Spec, error)
 	client(records string) client.App
+	clientUnder(rules *hostRules, records string) client.App
 	server(log *slog.Logger) server.App
 	change(now []byte, set []Setting) ([]byte, error)
 	output(spec *wire.Spec, w io.Writer) (io.WriteCloser, error)
@@ -147,7 +148,11 @@ type distributed interface {
 }
 
 func (a *App[C, S]) client(records string) client.App {
-	return clientApp[C, S]{a, records, new(knownMounts)}
+	return a.clientUnder(nil, records)
+}
+
+func (a *App[C, S]) clientUnder(rules *hostRules, records string) client.App {
+	return clientApp[C, S]{a, rules, records, new(knownMounts)}
 }
 
 func (a *App[C, S]) server(log *slog.Logger) server.App { return serverApp[C, S]{a, log} }

@@ -46,7 +46,8 @@ type Outcome struct {
 	Finished time.Time
 	Clients  int // processes that walked
 	Workers  int // most workers at a time
-	// Refused are clients that took no part, and why: they see other trees.
+	// Refused are clients that took no part, and why: they see other trees, or do not
+	// allow the application to change anything.
 	Refused []string
 
 	// Prefixes are the mounts through which was walked, if there were several.

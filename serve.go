@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -174,6 +175,19 @@ type WorkOptions struct {
 	// Records is a directory for what applications record: see [Worker.Record].
 	// "": nothing is recorded.
 	Records string
+	// Allow names the applications that may change something on this host. Those that
+	// change nothing (see [App.Changes]) always run, and so do dry runs (see [App.DryRun]);
+	// the client refuses other jobs, whatever the server says of them.
+	Allow []string
+	// Root is a directory in which all paths of jobs have to lie; the client refuses other
+	// jobs. It is opened once, when the client starts, and nothing leads out of it, as
+	// [walk.Within] says. Commands that jobs run are not confined. "": no bound.
+	Root string
+	// RunAs is the user, by name or number, as whom commands run: those of exec, and of
+	// other applications that keep to [Worker.RunAs]. It is looked up once, when the client
+	// starts, which has to be root, or to have the capabilities for it. "": they run as
+	// whoever runs the client.
+	RunAs string
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -189,13 +203,21 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 	if err := checkRecords(o.Records); err != nil {
 		return err
 	}
+	rules, err := newHostRules(ctx, o, apps)
+	if err != nil {
+		return err
+	}
+	defer rules.root.Close()
+	if rules.runAs == nil && os.Geteuid() == 0 && rules.runsCommands(apps) {
+		log.Warn("whoever may submit jobs can run commands as root on this host: --run-as USER takes that away")
+	}
 	var known []client.App
 	for _, app := range apps {
 		d, err := isDistributed(app)
 		if err != nil {
 			return err
 		}
-		known = append(known, d.client(o.Records))
+		known = append(known, d.clientUnder(rules, o.Records))
 	}
 	at, err := resolve(address)
 	if err != nil {

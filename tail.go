@@ -32,6 +32,7 @@ type Tail[C, S any] struct {
 	count    func(f func(*S), acts []*Act, batch uint64) // all at once, and what failed as well
 	number   uint64
 	spent    bool
+	within   *walk.Within // in which all has to lie; nil: no bound
 }
 
 // tailWorker stands for the tail where lines name workers.
@@ -187,7 +188,7 @@ func (t *Tail[C, S]) act(ctx context.Context, bases map[string]*walk.Base, a *Ac
 			a.Result, a.Error = ActFailed, fmt.Sprintf("panic: %v", v)
 		}
 	}()
-	base, err := openBase(bases, given(t.Roots, a.Root))
+	base, err := openBase(t.within, bases, given(t.Roots, a.Root))
 	if err != nil {
 		a.Result, a.Error = ActFailed, err.Error()
 		return
@@ -196,11 +197,11 @@ func (t *Tail[C, S]) act(ctx context.Context, bases map[string]*walk.Base, a *Ac
 }
 
 // openBase opens the base of a root once.
-func openBase(bases map[string]*walk.Base, root string) (*walk.Base, error) {
+func openBase(within *walk.Within, bases map[string]*walk.Base, root string) (*walk.Base, error) {
 	if b := bases[root]; b != nil {
 		return b, nil
 	}
-	b, err := walk.OpenBase(root)
+	b, err := within.OpenBase(root)
 	if err == nil {
 		bases[root] = b
 	}
@@ -234,12 +235,14 @@ type settler struct {
 	roots []string
 	open  func(root string) (*walk.Base, error)
 	bases map[string]*walk.Base
+
+	within *walk.Within // where files were moved to; nil: anywhere
 }
 
-func newSettler(roots []string, open func(string) (*walk.Base, error)) *settler {
+func newSettler(roots []string, open func(string) (*walk.Base, error), within *walk.Within) *settler {
 	roots = slices.Clone(roots)
 	slices.SortFunc(roots, func(a, b string) int { return len(b) - len(a) })
-	return &settler{roots: roots, open: open, bases: map[string]*walk.Base{}}
+	return &settler{roots: roots, open: open, bases: map[string]*walk.Base{}, within: within}
 }
 
 func (s *settler) close() {
@@ -303,7 +306,7 @@ func (s *settler) settle(a *Act) bool {
 	}
 	a.Result = ActInDoubt
 	if a.To != "" {
-		if fi, err := os.Lstat(a.To); err == nil && inodeOf(fi) == a.Stat.Ino {
+		if fi, err := s.within.Lstat(a.To); err == nil && inodeOf(fi) == a.Stat.Ino {
 			a.Result = ActDone
 		}
 	}

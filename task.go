@@ -56,7 +56,8 @@ func (jo *jobOptions) rules() ([]Rule, error) {
 // clientApp lets clients use an App: its methods are not for everybody.
 type clientApp[C, S any] struct {
 	app     *App[C, S]
-	records string // a directory, or ""
+	rules   *hostRules // nil: jobs may do all
+	records string     // a directory, or ""
 	mounts  *knownMounts
 }
 
@@ -67,7 +68,13 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if err != nil {
 		return nil, err
 	}
-	t.client = string(where.Client)
+	t.client, t.counts = string(where.Client), !a.mayChange()
+	if a.rules != nil {
+		t.runAs, t.within = a.rules.runAs, a.rules.root
+	}
+	if err := t.permits(t.settings); err != nil {
+		return nil, err
+	}
 	if a.records != "" {
 		t.records = newRecorder(filepath.Join(a.records, spec.Job), string(where.Client), recordHead{
 			Job: spec.Job, App: a.app.Name, Client: string(where.Client), Host: where.Host,
@@ -76,7 +83,7 @@ func (a clientApp[C, S]) Begin(spec *wire.Spec, where client.Where) (client.Task
 	if a.app.Changes {
 		t.own = newOwnDirs(spec.Own, a.records)
 	}
-	t.mounts, err = a.mounts.of(t.options.Prefixes)
+	t.mounts, err = a.mounts.of(t.options.Prefixes, a.rules.within())
 	return t, err
 }
 
@@ -99,6 +106,9 @@ type task[C, S any] struct {
 	mounts   *walk.Mounts // nil: there are no prefixes
 	acts     *client.Acts // nil: nothing is changed
 	own      *ownDirs     // nil: all may be changed
+	counts   bool         // nothing may be changed
+	within   *walk.Within // in which all has to lie; nil: no bound
+	runAs    *Account     // as whom commands run; nil: as this process
 	*emitted
 
 	mu      sync.Mutex
@@ -187,6 +197,7 @@ func (t *task[C, S]) Options() walk.Options {
 		Fields:        t.app.fields(t.settings),
 		Group:         t.app.Group,
 		Mounts:        t.mounts,
+		Within:        t.within,
 	}
 	if t.rules != nil {
 		o.Prunes = func(outer, inner string) bool { return t.rules.prunes(outer, inner, isDir) }
@@ -246,14 +257,14 @@ func (t *task[C, S]) NewHandler(ctx context.Context, id int) (walk.Handler, erro
 		}
 	}
 	t.mu.Lock()
-	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, records: t.records.file(id)}, updates: t.updates}
+	w := &taskWorker[C, S]{Worker: &Worker[C, S]{ID: id, Client: t.client, Log: t.log, Settings: t.settings, RunAs: t.runAs, Within: t.within, records: t.records.file(id)}, updates: t.updates}
 	t.mu.Unlock()
 	w.Job, w.Stats = t.spec.Job, t.app.newStats(w.Settings)
 	if t.seat != nil {
 		w.p, member = t.seat.worker()
 	}
 	if t.acts != nil {
-		w.acts = newActBatch(t.acts, id, func(a *Act) { t.app.Acted(w.Stats, a) })
+		w.acts = newActBatch(t.actLog(), id, func(a *Act) { t.app.Acted(w.Stats, a) })
 	}
 	w.errors = newErrorLog(specRoots(t.spec), nil, 0, nil)
 	if t.spec.AllErrors {
@@ -301,6 +312,9 @@ func (t *task[C, S]) Update(settings []byte) error {
 	var now C
 	if err := json.Unmarshal(settings, &now); err != nil {
 		return fmt.Errorf("the new settings of the job: %w", err)
+	}
+	if err := t.permits(now); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

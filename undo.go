@@ -142,7 +142,7 @@ func (u *undoer) tidy() {
 		return
 	}
 	for _, dir := range slices.Backward(slices.Sorted(maps.Keys(u.left))) {
-		base, err := openBase(u.bases, volume(dir))
+		base, err := openBase(nil, u.bases, volume(dir))
 		if err == nil {
 			_ = base.RemoveDir(below(volume(dir), dir)) // what is not empty stays
 		}
@@ -193,7 +193,7 @@ func (u *undoer) find(path string) (*walk.Base, string, error) {
 			break
 		}
 	}
-	b, err := openBase(u.bases, root)
+	b, err := openBase(nil, u.bases, root)
 	return b, below(root, path), err
 }
 
@@ -246,7 +246,7 @@ func (u *undoer) back(a *Act) {
 	var from *walk.Base
 	var fromPath string
 	if err == nil {
-		from, err = openBase(u.bases, volume(a.To))
+		from, err = openBase(nil, u.bases, volume(a.To))
 		fromPath = below(volume(a.To), a.To)
 	}
 	if err != nil {

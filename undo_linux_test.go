@@ -238,7 +238,7 @@ func TestARootThatIsALinkIsFollowedByAllThatActs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSettler([]string{link + "/"}, walk.OpenBase)
+	s := newSettler([]string{link + "/"}, walk.OpenBase, nil)
 	defer s.close()
 	if !s.isThere(&Act{Root: link, Path: link + "/f.old", Stat: st}) {
 		t.Error("a file that is there is taken for gone")
@@ -357,7 +357,7 @@ func TestWhatIsStaleIsOpenedAnew(t *testing.T) {
 			return nil, &walk.Error{Op: walk.OpOpen, Path: path, Err: syscall.ESTALE}
 		}
 		return walk.OpenBase(path)
-	})
+	}, nil)
 	defer s.close()
 	if !s.isThere(a) || opened != 2 {
 		t.Errorf("it is taken for gone, after %d tries", opened)

@@ -170,17 +170,22 @@ func completeValues(cmd *cobra.Command) {
 		if !has {
 			return
 		}
-		must(cmd.RegisterFlagCompletionFunc(f.Name, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-			before := typed[:strings.LastIndexByte(typed, ',')+1]
-			var offers []string
-			for _, v := range values {
-				if !slices.Contains(strings.Split(before, ","), v) {
-					offers = append(offers, before+v)
-				}
-			}
-			return offers, cobra.ShellCompDirectiveNoFileComp
-		}))
+		must(cmd.RegisterFlagCompletionFunc(f.Name, completeList(values)))
 	})
+}
+
+// completeList completes the last item of a list of values.
+func completeList(values []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		var offers []string
+		for _, v := range values {
+			if !slices.Contains(strings.Split(before, ","), v) {
+				offers = append(offers, before+v)
+			}
+		}
+		return offers, cobra.ShellCompDirectiveNoFileComp
+	}
 }
 
 // settle lets flags that were given win over settings with other names that

@@ -153,7 +153,10 @@ func (c *call) sayReady(cmd *cobra.Command, own *serving, o *hydra.ServeOptions,
 // clienting is what the command client does.
 type clienting struct {
 	*common
-	once bool
+	once  bool
+	allow []string
+	runAs string
+	root  string
 }
 
 func (c *clienting) init() *clienting { c.common = newService(); return c }
@@ -161,6 +164,9 @@ func (c *clienting) init() *clienting { c.common = newService(); return c }
 func (c *clienting) define(f *pflag.FlagSet) {
 	c.defineWorkers(f)
 	c.defineRecords(f)
+	f.StringSliceVar(&c.allow, "allow", nil, "let the applications `APP,...` change something on this host, as purge; those that only read always run")
+	f.StringVar(&c.root, "root", "", "refuse jobs with a PATH outside of the directory `DIR`, which nothing that is read, deleted or written for a job leaves; a command of exec may")
+	f.StringVar(&c.runAs, "run-as", "", "run the commands of exec as `USER` of this host, a name or a number, and not as whoever runs the client, who has to be root for it")
 	f.BoolVar(&c.once, "once", false, "end when a job that it worked on has ended")
 	c.access.define(f)
 	// Where the server is may be configured; here it is an argument.
@@ -181,6 +187,10 @@ func (p *program) clientCommand() *cobra.Command {
 takes part in every job whose paths it sees as the others do and whose
 application it has, in the same version.
 
+What only reads always runs, and so do dry runs. A job that would change something,
+as those of purge and exec, runs only if --allow names its application: else this
+client takes no part in it, and says so to whoever submitted the job.
+
 It waits for a server that is not there, and for one that went away, and goes on
 meanwhile with the work at hand. If a client dies, others do its work; what it
 had counted and written down stays counted.
@@ -196,6 +206,15 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
   # a server on another host, with a token that was made there
   ` + p.name + ` client nas-admin:8101 --token-file join.token
 
+  # let jobs of purge delete files here
+  ` + p.name + ` client localhost --allow purge
+
+  # for jobs below /data only, whatever links lead out of it
+  ` + p.name + ` client localhost --root /data
+
+  # let jobs run commands here, as a user who can do little harm
+  ` + p.name + ` client localhost --allow exec --run-as nobody
+
   # for one job, as a batch system starts it
   ` + p.name + ` client localhost --once`,
 	}
@@ -203,6 +222,9 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 	cmd.Flags().SortFlags = false
 	c.define(cmd.Flags())
 	c.complete(cmd)
+	must(cmd.MarkFlagDirname("root"))
+	must(cmd.RegisterFlagCompletionFunc("run-as", cobra.NoFileCompletions))
+	must(cmd.RegisterFlagCompletionFunc("allow", completeList(p.changing())))
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := &call{program: p, common: c.common, title: cmd.CommandPath()}
@@ -221,7 +243,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			err := hydra.Work(ctx, c.server, &hydra.WorkOptions{
-				Workers: c.workers, Once: c.once, Access: access, Records: c.records, Logger: r.logger,
+				Workers: c.workers, Once: c.once, Access: access, Records: c.records, Allow: c.allow, Root: c.root, RunAs: c.runAs, Logger: r.logger,
 			}, p.apps...)
 			if errors.Is(err, hydra.ErrUnauthorized) {
 				err = fmt.Errorf("%w. %s", err, r.howToJoin(err, "client"))
@@ -230,6 +252,17 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		})
 	}
 	return cmd
+}
+
+// changing are the names of the applications that may change something.
+func (p *program) changing() []string {
+	var names []string
+	for _, app := range p.apps {
+		if info := app.Info(); info.Changes || info.Command {
+			names = append(names, info.Name)
+		}
+	}
+	return names
 }
 
 // service runs what goes on until a signal ends it, and says what the first one

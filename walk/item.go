@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"errors"
 	"io/fs"
 	"math"
 
@@ -101,25 +102,38 @@ func Look(root string, followRoots bool, fsys fs.FS) Sight {
 	if fsys != nil {
 		open = rawdir.FromFS(fsys)
 	}
-	slash := len(root) > 1 && (root[len(root)-1] == '/' || fsys == nil && systemPaths.isSeparator(root[len(root)-1]))
-	h, err := open(root, followRoots || slash)
+	s, err := look(open, root, followRoots, fsys != nil)
 	if err != nil {
-		if rawdir.IsNotDir(err) && !slash {
-			return Sight{}
-		}
 		return Sight{Err: cause(err).Error()}
 	}
+	return s
+}
+
+// look is Look by an opener. The error is ErrOutside.
+func look(open rawdir.Opener, root string, followRoots, isFS bool) (Sight, error) {
+	slash := len(root) > 1 && (root[len(root)-1] == '/' || !isFS && systemPaths.isSeparator(root[len(root)-1]))
+	h, err := open(root, followRoots || slash)
+	switch {
+	case errors.Is(err, ErrOutside):
+		return Sight{}, err
+	case err != nil && rawdir.IsNotDir(err) && !slash:
+		return Sight{}, nil
+	case err != nil:
+		return Sight{Err: cause(err).Error()}, nil
+	}
 	defer h.Close()
-	s := Sight{Dir: true}
+	return see(h), nil
+}
+
+// see is what an open root is.
+func see(h rawdir.Dir) Sight {
+	s := Sight{Dir: true, Type: rawdir.DirType(h)}
 	var st Stat
 	if err := h.Stat(FieldIno, &st); err != nil {
 		s.Err = cause(err).Error()
 		return s
 	}
 	s.Inode = st.Ino
-	if fsys == nil {
-		s.Type = rawdir.SystemType(root)
-	}
 	buf := make([]byte, bufSize)
 	for {
 		n, err := h.Read(buf)

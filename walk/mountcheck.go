@@ -29,7 +29,7 @@ func (w *way) see() (*sight, error) {
 		return nil, err
 	}
 	defer h.Close()
-	s := &sight{names: map[string]uint64{}, typ: rawdir.SystemType(w.path)}
+	s := &sight{names: map[string]uint64{}, typ: rawdir.DirType(h)}
 	if s.dev, s.ino, err = h.Identity(); err != nil || w.of.key.parent {
 		return s, err
 	}
@@ -103,9 +103,9 @@ func (ms *Mounts) use(p *pool) {
 			return r.openRoot()
 		}
 		if key.parent {
-			return rawdir.SystemParent(key.path)
+			return ms.within.parent()(key.path)
 		}
-		return rawdir.System(key.path, key.follow)
+		return ms.within.opener()(key.path, key.follow)
 	}
 	p.opener = func(path string, follow bool) (rawdir.Dir, error) { return open(rootKey{path: path, follow: follow}) }
 	p.parent = func(path string) (rawdir.Dir, error) { return open(rootKey{path: path, parent: true}) }
@@ -353,22 +353,22 @@ func (ms *Mounts) device(dev uint64) uint64 {
 }
 
 // Look is [Look] through a mount that answers.
-func (ms *Mounts) Look(root string, followRoots bool) Sight {
+func (ms *Mounts) Look(root string, followRoots bool) (Sight, error) {
 	path := systemPaths.clean(root)
 	slash := len(root) > 1 && systemPaths.isSeparator(root[len(root)-1])
 	r := ms.check(rootKey{path: path, follow: followRoots || slash})
 	if r == nil {
-		return Look(root, followRoots, nil)
+		return ms.within.Look(root, followRoots)
 	}
 	w := r.choose(nil)
 	if w.m.out.Load() != nil {
 		if err := r.silent(); !rawdir.IsNotDir(err) {
-			return Sight{Err: err.Error()}
+			return Sight{Err: err.Error()}, nil
 		}
-		return Sight{}
+		return Sight{}, nil
 	}
 	if slash {
-		return Look(w.path+string(filepath.Separator), followRoots, nil)
+		return ms.within.Look(w.path+string(filepath.Separator), followRoots)
 	}
-	return Look(w.path, followRoots, nil)
+	return ms.within.Look(w.path, followRoots)
 }

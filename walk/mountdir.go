@@ -50,9 +50,9 @@ func (w *way) isUsable() bool { return w.ok.Load() && w.m.out.Load() == nil }
 // openPath opens a directory by its path, without a look at what it is.
 func (r *ways) openPath(path string) (rawdir.Dir, error) {
 	if r.key.parent {
-		return rawdir.SystemParent(path)
+		return r.ms.within.parent()(path)
 	}
-	return rawdir.System(path, r.key.follow)
+	return r.ms.within.opener()(path, r.key.follow)
 }
 
 // errElse: a mount has something else at a path.

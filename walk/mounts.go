@@ -24,13 +24,14 @@ import (
 // learnt of a mount holds for all. Any goroutine may use it. Close ends what looks
 // whether mounts answer again.
 type Mounts struct {
-	list  []*mount
-	began time.Time     // of the clock
-	limit time.Duration // how long a mount may take to answer whether it can be used
-	pause time.Duration // until a mount that is out is looked at for the first time
-	log   atomic.Pointer[slog.Logger]
-	ended chan struct{}
-	once  sync.Once
+	list   []*mount
+	within *Within       // in which they lie; nil: no bound
+	began  time.Time     // of the clock
+	limit  time.Duration // how long a mount may take to answer whether it can be used
+	pause  time.Duration // until a mount that is out is looked at for the first time
+	log    atomic.Pointer[slog.Logger]
+	ended  chan struct{}
+	once   sync.Once
 
 	points atomic.Pointer[mountPoints]
 	devs   atomic.Pointer[map[uint64]uint64] // devices, and those for which they stand

@@ -290,7 +290,7 @@ func TestAPathThatOnlyAnotherMountHasIsWalkedThroughIt(t *testing.T) {
 	b := faultfs.Mount(t, wide())
 	missing := filepath.Join(t.TempDir(), "nothing")
 	ms := mountsOf(t, missing, b.Root)
-	if s := ms.Look(missing+"/d1", false); !s.Dir || s.Err != "" || s.Inode == 0 {
+	if s, err := ms.Look(missing+"/d1", false); err != nil || !s.Dir || s.Err != "" || s.Inode == 0 {
 		t.Errorf("%+v", s)
 	}
 	got := take(t.Context(), t, how{Options: walk.Options{Workers: 4, Mounts: ms}}, missing+"/d1")
@@ -315,7 +315,7 @@ func TestARootThatIsAFileIsFoundThroughAMountThatAnswers(t *testing.T) {
 	}
 	ms := mountsOf(t, a.Root, b.Root)
 	ms.SetLimits(100*time.Millisecond, time.Hour)
-	if s := ms.Look(a.Path("d1/e1/f"), false); s.Dir || s.Err != "" {
+	if s, err := ms.Look(a.Path("d1/e1/f"), false); err != nil || s.Dir || s.Err != "" {
 		t.Errorf("%+v", s)
 	}
 	got := take(t.Context(), t, how{Options: walk.Options{Workers: 2, Mounts: ms}, stat: true}, a.Path("d1/e1/f"))

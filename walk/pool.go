@@ -20,6 +20,7 @@ type pool struct {
 	fields    Fields
 	maxDepth  int
 	oneFS     bool
+	within    *Within           // is not left; nil: no bound
 	snapshots bool              // they are entered
 	isRoot    map[identity]bool // nil if there is but one root that is a directory
 	log       *slog.Logger
@@ -67,8 +68,9 @@ type pool struct {
 
 func newPool(o *Options) *pool {
 	p := &pool{
-		opener:    rawdir.System,
-		parent:    rawdir.SystemParent,
+		opener:    o.Within.opener(),
+		parent:    o.Within.parent(),
+		within:    o.Within,
 		paths:     &systemPaths,
 		fields:    o.Fields,
 		maxDepth:  o.MaxDepth,
@@ -80,7 +82,7 @@ func newPool(o *Options) *pool {
 		unfixed:   make(chan struct{}, 1),
 	}
 	if o.FS != nil {
-		p.opener, p.paths = rawdir.FromFS(o.FS), &fsPaths
+		p.opener, p.paths, p.within = rawdir.FromFS(o.FS), &fsPaths, nil
 		p.reserve.isGone = true // who knows what it takes
 		p.parent = func(path string) (rawdir.Dir, error) { return p.opener(path, true) }
 	}

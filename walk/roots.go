@@ -200,8 +200,8 @@ func (p *pool) locate(r *root) {
 	if absolute, err := filepath.Abs(r.path); err == nil {
 		r.real = absolute
 	}
-	if p.mounts != nil {
-		return // the path alone may not answer; two names of one directory are seen later
+	if p.mounts != nil || p.within != nil {
+		return // the path alone may not answer, or lead anywhere; two names of one directory are seen later
 	}
 	if r.follow {
 		// A link to a file is not followed.

@@ -144,6 +144,9 @@ type Options struct {
 	// Mounts, when set, are several mounts of the file system that holds the roots.
 	// It is not used with FS.
 	Mounts *Mounts
+	// Within, when set, is a directory that is not left: all roots have to lie in it. It is
+	// not used with FS.
+	Within *Within
 	// Monitor, when set, shows the walk's counters while it runs.
 	Monitor *Monitor
 	// Throttle, when set, limits and measures the calls to the file system.

@@ -135,7 +135,7 @@ that is one is followed if it ends with a slash.`,
 		NewStats: newStats,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
 			a := newAuditor(w.Stats, &w.Settings, w.Commit, time.Now)
-			a.worker = &w.Settings
+			a.worker, a.within = &w.Settings, w.Within
 			return a, nil
 		},
 		Finish:    finish,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"math"
-	"os"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -36,6 +35,7 @@ type auditor struct {
 	clock      func() time.Time // nil: nothing is timed
 	sameBin    []bool           // sizes of the bin are in the same one in blocks
 	resolve    bool             // look where symbolic links lead
+	within     *walk.Within     // by which links are followed
 	worker     *Settings        // what holds now; nil in tests
 
 	files uint64
@@ -123,7 +123,7 @@ func (a *auditor) special(e *walk.Entry) error {
 	s, t := a.stats, e.Type()
 	switch {
 	case t&fs.ModeSymlink != 0:
-		if a.resolve && leadsToDir(e.Path()) {
+		if a.resolve && a.leadsToDir(e.Path()) {
 			s.SymlinksDirs.Inc()
 		} else {
 			s.Symlinks.Inc()
@@ -143,9 +143,9 @@ func (a *auditor) special(e *walk.Entry) error {
 }
 
 // leadsToDir tells whether there is a directory behind a symbolic link. One that
-// leads nowhere, or to where nobody may look, does not.
-func leadsToDir(path string) bool {
-	target, err := os.Stat(path)
+// leads nowhere, or to where this client may not look, does not.
+func (a *auditor) leadsToDir(path string) bool {
+	target, err := a.within.Stat(path)
 	return err == nil && target.IsDir()
 }
 

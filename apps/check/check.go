@@ -125,7 +125,12 @@ func App() *hydra.App[Settings, Stats] {
 			walk.FieldMtime | walk.FieldCtime,
 		Group: key,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
-			return newChecker(&w.Settings, w.Stats, w.Emit, w.Commit)
+			c, err := newChecker(&w.Settings, w.Stats, w.Emit, w.Commit)
+			if err != nil {
+				return nil, err
+			}
+			c.lister.within = w.Within
+			return c, nil
 		},
 		Finish: func(_ context.Context, r *hydra.Result[Stats]) error {
 			r.Stats.compare()

@@ -81,13 +81,15 @@ type resolver struct {
 	lstat    func(string) (fs.FileInfo, error) // tests set these
 	readlink func(string) (string, error)
 	deviceOf func(fs.FileInfo) (uint64, bool)
+
+	within *walk.Within // what it asks; nil: the system
 }
 
 // resolve resolves the target of a link in the directory below of a root.
 func (r *resolver) resolve(root, below, target string) fate {
 	lstat, readlink, deviceOf := r.lstat, r.readlink, r.deviceOf
 	if lstat == nil {
-		lstat, readlink, deviceOf = os.Lstat, os.Readlink, device
+		lstat, readlink, deviceOf = r.within.Lstat, r.within.Readlink, device
 	}
 	at := elements(below) // none of them is a link: the walk came through them
 	rest, ok := begin(root, target, &at)

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"github.com/hydrawalk/hydra"
 )
 
 // outcome is what came of a command.
@@ -148,7 +150,13 @@ func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int6
 		WaitDelay: waitForPipes,
 	}
 	if c.Chdir {
-		cmd.Dir = t.in
+		dir, err := h.workDir(t.in)
+		if err != nil {
+			o.err = err
+			return o
+		}
+		defer dir.close()
+		cmd.Dir = dir.path
 	}
 	out, err := h.openSinks(c, t)
 	if err != nil {
@@ -156,7 +164,7 @@ func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int6
 		return o
 	}
 	out.attach(cmd)
-	o.run(ctx, cmd, c)
+	o.run(ctx, cmd, c, h.w.RunAs)
 	out.collect(o)
 	return o
 }
@@ -166,14 +174,15 @@ func (h *handler) once(ctx context.Context, c *Settings, t *target, attempt int6
 const waitForEnd = 5 * time.Second
 
 // run runs a command and ends it, with all in its group, when it takes too long or
-// ctx ends.
-func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings) {
+// ctx ends. as is as whom it runs.
+func (o *outcome) run(ctx context.Context, cmd *exec.Cmd, c *Settings, as *hydra.Account) {
 	// The system may kill it when the thread ends that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	setGroup(cmd)
+	as.Set(cmd)
 	began := time.Now()
-	group, err := start(cmd)
+	group, err := start(cmd, as)
 	if err != nil {
 		o.err = err
 		return

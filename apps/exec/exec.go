@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -158,7 +157,7 @@ HYDRA_AGAIN is 1 in its environment.`,
 			f.Var(&s.RetryDelay, "retry-delay", "wait `TIME` before that, and twice as long each time, up to a minute")
 			f.BoolVar(&s.Tag, "tag", false, "begin each line of the output with the path and a tab")
 			f.Var(&s.MaxOutput, "max-output", "print at most this much of what one command writes")
-			f.StringVar(&s.OutputDir, "output-dir", "", "write what commands print into files in `DIR`, on the host where they run")
+			f.StringVar(&s.OutputDir, "output-dir", "", "write what commands print into files in `DIR`, on the host where they run; of the user of its client's --run-as")
 			f.BoolVarP(&s.DryRun, "dry-run", "n", false, "print the commands and run none")
 			s.Selection.Flags(f)
 		},
@@ -166,11 +165,18 @@ HYDRA_AGAIN is 1 in its environment.`,
 			s.Command = argv
 			return nil
 		},
-		Prepare:    (*Settings).prepare,
-		FieldsFor:  func(s Settings) walk.Fields { return s.Fields() },
-		Change:     change,
+		Prepare:   (*Settings).prepare,
+		FieldsFor: func(s Settings) walk.Fields { return s.Fields() },
+		Change:    change,
+		Opens: func(s Settings) []string {
+			if s.OutputDir == "" {
+				return nil
+			}
+			return []string{s.OutputDir}
+		},
 		Waits:      true,
 		Changes:    true, // for all that anybody knows
+		DryRun:     func(s Settings) bool { return s.DryRun },
 		Acted:      func(*Stats, *hydra.Act) {},
 		Commit:     time.Second,
 		Emits:      true,
@@ -181,7 +187,7 @@ HYDRA_AGAIN is 1 in its environment.`,
 }
 
 func newHandler(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
-	h := &handler{w: w, env: environment(os.Environ(), w)}
+	h := &handler{w: w, env: environment(w)}
 	var err error
 	if h.selects, err = selection.NewMatcher(&w.Settings.Selection); err != nil {
 		return nil, err
@@ -191,7 +197,7 @@ func newHandler(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handl
 		return nil, fmt.Errorf("the command can not be run here: %w", err)
 	}
 	if dir := w.Settings.OutputDir; dir != "" && !w.Settings.DryRun {
-		if h.files, err = openOutputDir(dir); err != nil {
+		if h.files, err = openOutputDir(w.Within, dir, w.RunAs); err != nil {
 			return nil, fmt.Errorf("--output-dir: %w", err)
 		}
 	}

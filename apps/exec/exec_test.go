@@ -460,7 +460,7 @@ func TestOutputThatCanNotBeReadIsNoCommandThatDidNotStart(t *testing.T) {
 	cmd := osexec.Command("echo", "text")
 	cmd.Stdout = full{}
 	o := new(outcome)
-	o.run(t.Context(), cmd, &Settings{})
+	o.run(t.Context(), cmd, &Settings{}, nil)
 	if o.err != nil || o.lost == nil || o.ok() || !o.final() {
 		t.Errorf("%+v", o)
 	}

@@ -10,11 +10,15 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hydrawalk/hydra"
 	"golang.org/x/sys/unix"
 )
 
 // group is a command and what it has started, as far as that stays in its group.
-type group int
+type group struct {
+	id    int
+	guard *guard
+}
 
 // setGroup lets a command begin a group.
 func setGroup(cmd *exec.Cmd) {
@@ -23,22 +27,22 @@ func setGroup(cmd *exec.Cmd) {
 }
 
 // start starts a command. If this process dies, its group is killed.
-func start(cmd *exec.Cmd) (group, error) {
-	g := theGuard()
+func start(cmd *exec.Cmd, as *hydra.Account) (group, error) {
+	g := guardOf(as)
 	if err := cmd.Start(); err != nil {
-		return 0, err
+		return group{}, err
 	}
 	g.tell('+', cmd.Process.Pid)
-	return group(cmd.Process.Pid), nil
+	return group{cmd.Process.Pid, g}, nil
 }
 
-func (g group) terminate() { _ = syscall.Kill(-int(g), syscall.SIGTERM) } // it may be gone
+func (g group) terminate() { _ = syscall.Kill(-g.id, syscall.SIGTERM) } // it may be gone
 
 // kill kills what is left. If that is nothing, nobody else has got the number yet: the
 // system gives numbers one after the other.
-func (g group) kill() { _ = syscall.Kill(-int(g), syscall.SIGKILL) }
+func (g group) kill() { _ = syscall.Kill(-g.id, syscall.SIGKILL) }
 
-func (g group) close() { theGuard().tell('-', int(g)) }
+func (g group) close() { g.guard.tell('-', g.id) }
 
 // status says how a command ended.
 func status(s *os.ProcessState) (code int, signal string) {
@@ -70,9 +74,33 @@ done
 for p in $g; do kill -s KILL -- "-$p" 2>/dev/null; done
 :`
 
-// theGuard is that of this process. Without sh there is none: then only the commands
+// guards are those of this process, by as whom they run.
+var guards struct {
+	sync.Mutex
+	of map[*hydra.Account]*guard
+}
+
+// guardOf is the guard of commands that run as somebody. That of root may kill all; another
+// one has no capabilities, whatever this process has, and is somebody too.
+func guardOf(as *hydra.Account) *guard {
+	if os.Geteuid() == 0 {
+		as = nil
+	}
+	guards.Lock()
+	defer guards.Unlock()
+	g := guards.of[as]
+	if g == nil {
+		if g = newGuard(as); guards.of == nil {
+			guards.of = map[*hydra.Account]*guard{}
+		}
+		guards.of[as] = g
+	}
+	return g
+}
+
+// newGuard starts a guard. Without sh there is none: then only the commands
 // themselves die with this process, where the system does that.
-var theGuard = sync.OnceValue(func() *guard {
+func newGuard(as *hydra.Account) *guard {
 	g := new(guard)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -82,6 +110,7 @@ var theGuard = sync.OnceValue(func() *guard {
 	cmd := exec.Command("sh", "-c", guardScript)
 	cmd.Dir, cmd.Stdin, cmd.Env = "/", r, []string{"PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what ends this group is not for it
+	as.Set(cmd)
 	if cmd.Start() != nil {
 		w.Close()
 		return g
@@ -89,7 +118,7 @@ var theGuard = sync.OnceValue(func() *guard {
 	go func() { _ = cmd.Wait() }() // for as long as this process lives
 	g.pipe = w
 	return g
-})
+}
 
 func (g *guard) tell(op byte, pid int) {
 	g.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/hydrawalk/hydra"
 	"golang.org/x/sys/windows"
 )
 
@@ -21,7 +22,7 @@ func setGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }
 
-func start(cmd *exec.Cmd) (group, error) {
+func start(cmd *exec.Cmd, _ *hydra.Account) (group, error) {
 	if err := cmd.Start(); err != nil {
 		return group{}, err
 	}

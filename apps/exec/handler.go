@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra"
@@ -250,16 +249,9 @@ func (h *handler) count(o *outcome, t *target) {
 	s.Failures.AddPath(f, []byte(t.paths[0]))
 }
 
-// environment is what all commands of a worker have. What this process was given for
-// itself is left out: a token of a server is among that.
-func environment(env []string, w *hydra.Worker[Settings, Stats]) []string {
-	var all []string
-	for _, v := range env {
-		if !strings.HasPrefix(v, "HYDRA_") {
-			all = append(all, v)
-		}
-	}
-	return append(all, "HYDRA_JOB="+w.Job, "HYDRA_CLIENT="+w.Client, "HYDRA_WORKER="+strconv.Itoa(w.ID))
+// environment is what all commands of a worker have.
+func environment(w *hydra.Worker[Settings, Stats]) []string {
+	return append(w.RunAs.Environ(), "HYDRA_JOB="+w.Job, "HYDRA_CLIENT="+w.Client, "HYDRA_WORKER="+strconv.Itoa(w.ID))
 }
 
 // variables are those of one command.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/internal/report"
 	"github.com/hydrawalk/hydra/walk"
 )
@@ -106,6 +107,7 @@ func (s *sinks) collect(o *outcome) {
 type outputDir struct {
 	root *os.Root
 	info os.FileInfo
+	as   *hydra.Account // whose files they are; nil: those of this process
 }
 
 // holds tells whether a directory is this one: no command runs for what commands have
@@ -146,11 +148,13 @@ func (d *outputDir) refuse(path string) error {
 	}
 }
 
-func openOutputDir(dir string) (*outputDir, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// openOutputDir opens the directory, which is made if it is missing. Who may only run
+// commands as somebody else shall not have files written where that one could not.
+func openOutputDir(within *walk.Within, dir string, as *hydra.Account) (*outputDir, error) {
+	if err := makeOutputDir(within, dir, as); err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := within.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +162,10 @@ func openOutputDir(dir string) (*outputDir, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	return &outputDir{root, fi}, nil
+	if as != nil && !ownedBy(fi, as.UID) {
+		return nil, errors.Join(fmt.Errorf("%s does not belong to %s, as whom commands run here: name a directory that does", dir, as.Name), root.Close())
+	}
+	return &outputDir{root, fi, as}, nil
 }
 
 // create makes a file of its own: whatever has its name is removed, so that nothing
@@ -167,7 +174,31 @@ func (d *outputDir) create(name string) (*os.File, error) {
 	if err := d.root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	return d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil || d.as == nil {
+		return f, err
+	}
+	if err := f.Chown(int(d.as.UID), int(d.as.GID)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// makeOutputDir makes the directory, with the rights of who runs commands.
+func makeOutputDir(within *walk.Within, dir string, as *hydra.Account) error {
+	if as == nil {
+		return within.MkdirAll(dir, 0o700)
+	}
+	if _, err := within.Stat(dir); err == nil {
+		return nil
+	}
+	cmd := exec.Command("mkdir", "-p", "-m", "0700", "--", dir)
+	cmd.Env = as.Environ()
+	as.Set(cmd)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s can not be made by %s: %w: %s", dir, as.Name, err, bytes.TrimSpace(out))
+	}
+	return nil
 }
 
 // longestName is the longest name of a file, without its end.

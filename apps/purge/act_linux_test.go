@@ -361,7 +361,7 @@ func TestAQuarantineThatSomebodyPreparedIsRefused(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			q, err := openQuarantine(places[0], "job", false)
+			q, err := openQuarantine(nil, places[0], "job", false)
 			if (err == nil) != (at > 1) {
 				t.Errorf("%s, %s: %v", places[at], tt.what, err)
 			}
@@ -415,7 +415,7 @@ func TestDirectoriesWithVeryLongPathsStay(t *testing.T) {
 
 func TestAQuarantineThatIsTidiedMeanwhileIsMadeAnew(t *testing.T) {
 	top := t.TempDir()
-	q, err := openQuarantine(filepath.Join(top, "q"), "job", false)
+	q, err := openQuarantine(nil, filepath.Join(top, "q"), "job", false)
 	if err != nil {
 		t.Fatal(err)
 	}

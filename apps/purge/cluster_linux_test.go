@@ -35,7 +35,7 @@ func TestAJobAndAClusterPurgeAsOneProcessDoes(t *testing.T) {
 	address := <-ready
 	for range 2 {
 		wg.Go(func() {
-			if err := hydra.Work(ctx, address, &hydra.WorkOptions{Workers: 2}, purge.App()); err != nil {
+			if err := hydra.Work(ctx, address, &hydra.WorkOptions{Workers: 2, Allow: []string{"purge"}}, purge.App()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -59,12 +59,12 @@ func refusal(path, what string) error {
 // was looked at before the question may be another one by now, and is so on other
 // machines. Only of the root itself the walk can tell which it is; who is given what
 // lies below takes nothing but the directory that was listed.
-func guardWalked(d *walk.Dir, homes []string) error {
+func guardWalked(within *walk.Within, d *walk.Dir, homes []string) error {
 	path := d.Root()
 	if isTop(path) {
 		return refusal(path, "all of a file system")
 	}
-	dir, err := os.Open(path + "/.")
+	dir, err := openRoot(within, path)
 	if err == nil {
 		defer dir.Close()
 		if err := guardOpen(path, dir, homes); err != nil {
@@ -97,6 +97,16 @@ func guardWalked(d *walk.Dir, homes []string) error {
 		return fmt.Errorf("%s is another directory than a moment ago", report.Printable(path))
 	}
 	return nil
+}
+
+// openRoot opens a root of the walk by its path.
+func openRoot(within *walk.Within, path string) (*os.File, error) {
+	root, err := within.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.Open(".")
 }
 
 // stat follows a symbolic link where the walk does.

@@ -173,6 +173,12 @@ one is gone.`,
 		NewHandler: func(_ context.Context, w *hydra.Worker[Settings, Stats]) (walk.Handler, error) {
 			return newPurger(w)
 		},
+		Opens: func(s Settings) []string {
+			if dir := s.Quarantine.String(); dir != "" {
+				return []string{dir}
+			}
+			return nil
+		},
 		MaxActs:   maxActs,
 		DryRun:    func(s Settings) bool { return !s.Purge },
 		Changes:   true,
@@ -190,7 +196,7 @@ func newPurger(w *hydra.Worker[Settings, Stats]) (*purger, error) {
 	}
 	p := &purger{Worker: w, rule: rule, note: w.Note}
 	if dir := w.Settings.Quarantine.String(); dir != "" {
-		if p.to, err = openQuarantine(dir, w.Job, !w.Settings.Purge); err != nil {
+		if p.to, err = openQuarantine(w.Within, dir, w.Job, !w.Settings.Purge); err != nil {
 			return nil, fmt.Errorf("the quarantine: %w", err)
 		}
 	}

@@ -99,7 +99,7 @@ func (p *purger) guard(d *walk.Dir) error {
 	if p.homes == nil {
 		p.homes = homes()
 	}
-	if err := guardWalked(d, p.homes); err != nil {
+	if err := guardWalked(p.Within, d, p.homes); err != nil {
 		return walk.Fatal(err)
 	}
 	p.guarded = d.Root()

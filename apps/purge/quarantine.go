@@ -25,8 +25,8 @@ type quarantine struct {
 
 // openQuarantine opens the directory of a job in a quarantine. Both are made if they are
 // missing, but in a dry run: then the quarantine is nil.
-func openQuarantine(path, job string, dry bool) (*quarantine, error) {
-	parent, err := walk.OpenBase(filepath.Dir(path) + string(filepath.Separator))
+func openQuarantine(within *walk.Within, path, job string, dry bool) (*quarantine, error) {
+	parent, err := within.OpenBase(filepath.Dir(path) + string(filepath.Separator))
 	if err != nil {
 		return nil, err
 	}

@@ -210,13 +210,15 @@ type client struct {
 	opening map[string]bool // jobs of which a session is being made
 	opened  chan opened
 	noted   noted
+	said    string // about the last job that could not be worked on
 }
 
 // opened is a session that was made, or why it was not.
 type opened struct {
-	job string
-	s   *session
-	err error
+	job     string
+	s       *session
+	err     error
+	refused bool // by the application, which would do so again
 }
 
 func (c *client) hello() wire.Hello {
@@ -435,7 +437,12 @@ func (c *client) look(ctx context.Context, job string) {
 			o := run.Options()
 			c.noted.from(job, o.Mounts)
 			for _, r := range spec.Roots {
-				seen.Sights = append(seen.Sights, c.lookAt(string(r), &o))
+				sight, err := c.lookAt(string(r), &o)
+				if err != nil {
+					seen = wire.Seen{Job: job, Client: c.id, Err: fmt.Sprintf("%s: %v", r, err)}
+					break
+				}
+				seen.Sights = append(seen.Sights, sight)
 			}
 		}
 		result <- seen
@@ -498,6 +505,7 @@ func (c *client) open(ctx context.Context, job string) {
 		var app App
 		if k, table, app, err = c.spec(specCtx, door, job); err == nil {
 			o.s, err = c.newSession(k, table, app)
+			o.refused = err != nil
 		}
 		if err != nil {
 			c.doors.leave(job)
@@ -517,13 +525,29 @@ func (c *client) open(ctx context.Context, job string) {
 // begin begins a session that was made.
 func (c *client) begin(ctx context.Context, o opened) {
 	if o.err != nil {
-		c.logs.of(o.job).Logger(logName).Warn("job can not be worked on", "err", o.err)
+		c.unable(o)
 		return
 	}
 	c.sessions[o.job] = o.s
 	o.s.log.Info("working on a job", "app", o.s.spec.App)
 	c.shareWorkers()
 	o.s.start(ctx)
+}
+
+// unable says that a session could not be made: who looked at the roots may not have known
+// that yet, for settings change. The server is not to ask for it again.
+func (c *client) unable(o opened) {
+	level := slog.LevelWarn
+	if text := o.job + ": " + o.err.Error(); text == c.said {
+		level = slog.LevelDebug
+	} else {
+		c.said = text
+	}
+	c.logs.of(o.job).Logger(logName).Log(context.Background(), level, "job can not be worked on", "err", o.err)
+	if o.refused {
+		seen := wire.Seen{Job: o.job, Client: c.id, Err: o.err.Error()}
+		_ = c.o.Bus.Publish(wire.SubjectSight(c.id), ledger.Encode(seen)) // it is asked for again
+	}
 }
 
 // forget is called when a session has ended.

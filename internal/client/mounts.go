@@ -72,10 +72,14 @@ func (m *mounts) state() ([]walk.MountState, []string) {
 	return state, notes[:min(len(notes), mostNotes)]
 }
 
-// lookAt looks at a root, through a mount that answers if there are several.
-func (c *client) lookAt(root string, o *walk.Options) walk.Sight {
-	if o.Mounts == nil || c.o.FS != nil {
-		return walk.Look(root, o.FollowRoots, c.o.FS)
+// lookAt looks at a root, through a mount that answers if there are several. The error is
+// that of one that leads out of where the client is confined.
+func (c *client) lookAt(root string, o *walk.Options) (walk.Sight, error) {
+	switch {
+	case c.o.FS != nil:
+		return walk.Look(root, o.FollowRoots, c.o.FS), nil
+	case o.Mounts == nil:
+		return o.Within.Look(root, o.FollowRoots)
 	}
 	return o.Mounts.Look(root, o.FollowRoots)
 }

@@ -1,4 +1,4 @@
-// Package owner finds the names of users and groups.
+// Package owner finds the names of users and groups, and what a host knows of a user.
 //
 // A name may be any bytes: who shows it makes it printable first.
 //

@@ -293,13 +293,3 @@ func (d *fdDir) Close() error { return unix.Close(d.fd) }
 func IsNotDir(err error) bool {
 	return errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
 }
-
-// SystemType is the type of the file system that holds a path, as statfs tells
-// it; 0 if it can not be told.
-func SystemType(path string) uint64 {
-	var st unix.Statfs_t
-	if unix.Statfs(path, &st) != nil {
-		return 0
-	}
-	return uint64(st.Type)
-}

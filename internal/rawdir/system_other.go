@@ -20,6 +20,3 @@ func SystemParent(path string) (Dir, error) { return Portable(path, true) }
 func IsNotDir(err error) bool {
 	return errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
 }
-
-// SystemType would be the type of the file system that holds a path.
-func SystemType(string) uint64 { return 0 }

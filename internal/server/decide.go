@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -191,15 +192,15 @@ func (j *job) gather() {
 		switch {
 		case len(alive) == 0:
 			j.wait("no client has joined yet")
-		case len(j.ledger.Refused) > 0:
-			j.wait("no client that is there can see the paths")
+		case j.refusals(alive) != "":
+			j.wait("no client that is there takes part" + j.because(alive))
 		default:
 			j.wait(fmt.Sprintf("none of the %d clients has the application %s%s", len(alive), j.app(), j.others(alive)))
 		}
 		return
 	}
 	if len(fit) < j.spec.Clients {
-		j.wait(fmt.Sprintf("%d of %d clients", len(fit), j.spec.Clients))
+		j.wait(fmt.Sprintf("%d of %d clients", len(fit), j.spec.Clients) + j.because(alive))
 		return
 	}
 	if j.began.IsZero() {
@@ -303,6 +304,49 @@ func (j *job) refuse(id ledger.ClientID, why string) {
 	j.s.order(id, wire.Order{Job: j.spec.Job, Refused: why})
 }
 
+// refusals tells why the clients that are there take no part: if they do not all say the
+// same, how many say so.
+func (j *job) refusals(alive map[ledger.ClientID]wire.Hello) string {
+	counts, all := map[string]int{}, 0
+	for id, text := range j.ledger.Refused {
+		if _, lives := alive[id]; lives {
+			_, why := refusal(text)
+			counts[why]++
+			all++
+		}
+	}
+	var whys []string
+	for _, why := range slices.Sorted(maps.Keys(counts)) {
+		if len(counts) > 1 {
+			why = fmt.Sprintf("%d of %d: %s", counts[why], all, why)
+		}
+		whys = append(whys, why)
+	}
+	if more := len(whys) - mostRefusals; more > 0 {
+		whys = append(whys[:mostRefusals], fmt.Sprintf("and %d reasons more", more))
+	}
+	return strings.Join(whys, "; ")
+}
+
+// because is what refusals says, behind what the job waits for.
+func (j *job) because(alive map[ledger.ClientID]wire.Hello) string {
+	if why := j.refusals(alive); why != "" {
+		return ": " + why
+	}
+	return ""
+}
+
+// mostRefusals is of how many reasons is told at a time.
+const mostRefusals = 3
+
+// refusal is what a ledger says of a client that takes no part: on which host it is, and
+// why.
+func refusal(text string) (host, why string) {
+	_, text, _ = strings.Cut(text, " (")
+	host, why, _ = strings.Cut(text, "): ")
+	return host, why
+}
+
 // recruit asks clients that fit to open a session.
 func (j *job) recruit() {
 	alive := j.s.alive()
@@ -337,7 +381,7 @@ func (j *job) recruit() {
 	case len(alive) == 0:
 		j.wait("all clients are gone")
 	case len(fit) == 0:
-		j.wait(fmt.Sprintf("none of the %d clients can work on it", len(alive)))
+		j.wait(fmt.Sprintf("none of the %d clients can work on it", len(alive)) + j.because(alive))
 	}
 }
 

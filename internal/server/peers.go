@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/ledger"
@@ -69,13 +68,11 @@ func (j *job) who() map[ledger.ClientID]*wire.Peer {
 		}
 	}
 	for id, why := range l.Refused {
+		host, reason := refusal(why)
 		if p := all[id]; p != nil {
-			p.State, p.Why = wire.PeerRefused, why
+			p.State, p.Why = wire.PeerRefused, reason
 			continue
 		}
-		_, host, _ := strings.Cut(why, "(")
-		host, _, _ = strings.Cut(host, ")")
-		_, reason, _ := strings.Cut(why, "): ")
 		all[id] = &wire.Peer{Client: id, Host: host, PID: alive[id].PID, State: wire.PeerRefused, Why: reason}
 	}
 	return all

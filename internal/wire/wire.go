@@ -490,7 +490,7 @@ const (
 	PeerLeaving PeerState = "leaving" // it gives back what it has
 	PeerLeft    PeerState = "left"    // it gave back what it had, or the job has ended
 	PeerLost    PeerState = "lost"    // it was not heard of any more: others do its work
-	PeerRefused PeerState = "refused" // it sees other trees
+	PeerRefused PeerState = "refused" // it sees other trees, or does not allow the application
 )
 
 // PeerAsk asks a client how its workers do.

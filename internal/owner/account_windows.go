@@ -1,0 +1,8 @@
+package owner
+
+import (
+	"context"
+	"errors"
+)
+
+func account(context.Context, string) (*Account, error) { return nil, errors.ErrUnsupported }
