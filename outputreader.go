@@ -99,7 +99,7 @@ func (r *outputReader) finish(ctx context.Context, table bus.Table) error {
 	}
 	for _, v := range values {
 		rec := new(ledger.Record)
-		if err := ledger.Decode(v.Data, rec); err != nil {
+		if err := wire.Read(&v, rec); err != nil {
 			return err
 		}
 		if err := r.take(ctx, table, rec); err != nil {
@@ -156,7 +156,7 @@ func (r *outputReader) watch(ctx context.Context, b bus.Bus, job string) error {
 	defer w.Stop()
 	for v := range w.Updates() {
 		rec := new(ledger.Record)
-		if v.Key == "" || v.Deleted || ledger.Decode(v.Data, rec) != nil {
+		if v.Key == "" || v.Deleted || wire.Read(&v, rec) != nil {
 			continue // who looks at the result tells what is wrong
 		}
 		if err := r.take(ctx, table, rec); err != nil {

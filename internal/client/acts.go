@@ -443,7 +443,7 @@ func ReadActs(ctx context.Context, table bus.Table, of ledger.SessionID, after u
 			return err
 		}
 		var frame wire.ActFrame
-		if err := ledger.Decode(v.Data, &frame); err != nil {
+		if err := wire.Read(&v, &frame); err != nil {
 			return fmt.Errorf("part %d of the acts of session %s: %w", n, of, err)
 		}
 		if frame.Barred {

@@ -221,7 +221,7 @@ func (c *client) hello() wire.Hello {
 func (c *client) run(ctx context.Context) error {
 	sub, err := c.o.Bus.Subscribe(wire.SubjectOrder(c.id), func(m bus.Msg) {
 		var o wire.Order
-		if err := ledger.Decode(m.Data, &o); err != nil {
+		if err := wire.Decode(m.Data, &o); err != nil {
 			c.log.Warn("order not understood", "err", err)
 			return
 		}
@@ -313,7 +313,7 @@ func (c *client) greet(ctx context.Context) {
 		return // again with the next beat
 	}
 	var w wire.Welcome
-	if err := ledger.Decode(data, &w); err != nil {
+	if err := wire.Decode(data, &w); err != nil {
 		if !c.strange {
 			c.strange = true
 			c.log.Error("the server is of another version: trying again until it is not", "err", err)
@@ -384,7 +384,7 @@ func (c *client) spec(ctx context.Context, job string) (*known, bus.Table, App, 
 		return nil, nil, nil, err
 	}
 	spec := new(wire.Spec)
-	if err := ledger.Decode(v.Data, spec); err != nil {
+	if err := wire.Read(&v, spec); err != nil {
 		return nil, nil, nil, err
 	}
 	state, err := readState(ctx, table)

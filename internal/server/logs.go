@@ -77,7 +77,7 @@ func (t *tellers) find(id ledger.ClientID) *teller {
 // logged takes in what a client logs.
 func (s *server) logged(data []byte) {
 	var l wire.Logs
-	if ledger.Decode(data, &l) != nil {
+	if wire.Decode(data, &l) != nil {
 		return
 	}
 	c := s.told.find(l.Client)

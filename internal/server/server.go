@@ -217,7 +217,7 @@ func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, er
 		return nil, err
 	}
 	spec := new(wire.Spec)
-	if err := ledger.Decode(v.Data, spec); err != nil {
+	if err := wire.Read(&v, spec); err != nil {
 		return nil, err
 	}
 	j := newJob(s, spec, table)
@@ -287,7 +287,7 @@ func (s *server) hello(_ context.Context, m bus.Msg) {
 		return
 	}
 	var h wire.Hello
-	if err := ledger.Decode(m.Data, &h); err != nil {
+	if err := wire.Decode(m.Data, &h); err != nil {
 		s.log.Warn("somebody who wants to join is not understood", "err", err)
 	} else {
 		s.know(h)
@@ -330,7 +330,7 @@ func (s *server) list() []*job {
 // heard takes in a beat.
 func (s *server) heard(_ context.Context, m bus.Msg) {
 	var b wire.Beat
-	if ledger.Decode(m.Data, &b) != nil {
+	if wire.Decode(m.Data, &b) != nil {
 		return
 	}
 	if b.Bye {
@@ -390,7 +390,7 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 // saw takes in what a client sees at the roots of a job.
 func (s *server) saw(_ context.Context, m bus.Msg) {
 	var seen wire.Seen
-	if ledger.Decode(m.Data, &seen) != nil {
+	if wire.Decode(m.Data, &seen) != nil {
 		return
 	}
 	s.mu.Lock()
