@@ -13,6 +13,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// newUnzip makes a decoder of frames. Its memory is bounded, whatever stands in the table.
+func newUnzip() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MostEmit+frameBytes))
+}
+
 // outputReader copies the output of a job to where it is wanted: each part of each
 // session once, as its record says that it is there. It outlives a lost connection, and
 // may be given another one. Its methods may be called on nil: nobody wants the output.
@@ -48,8 +53,7 @@ func (r *outputReader) open(ctx context.Context, table bus.Table) error {
 		return err
 	}
 	var err error
-	// Its memory is bounded, whatever stands in the table.
-	if r.zip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MostEmit+frameBytes)); err == nil {
+	if r.zip, err = newUnzip(); err == nil {
 		r.w, err = r.app.output(spec, r.to)
 	}
 	r.err = err
