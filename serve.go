@@ -155,6 +155,8 @@ type WorkOptions struct {
 	// Records is a directory for what applications record: see [Worker.Record].
 	// "": nothing is recorded.
 	Records string
+	// Joined, when set, is called each time when a server has taken the client in.
+	Joined func()
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -190,7 +192,7 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		return err
 	}
 	defer b.Close()
-	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: o.Logger})
+	return client.Work(ctx, client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Joined: o.Joined, Logger: o.Logger})
 }
 
 // ConnectOptions of a connection to a server.

@@ -81,6 +81,9 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 			}
 		}
 	}
+	if err := guardServer(); err != nil {
+		return fmt.Errorf("keep the memory of the server from others: %w", err)
+	}
 	return c.service(cmd.Context(), "ending; jobs go on when the server is started again", func(ctx context.Context) error {
 		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Creds: c.creds, Logger: c.logger, Apps: c.apps}
 		o.Ready = func(address string) {
@@ -94,6 +97,7 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 				fmt.Fprintf(c.stdout, "To run a job:            %s %s --server %s PATH\n", c.name, app.Info().Name, at)
 			}
 			fmt.Fprintf(c.stdout, "Jobs are kept %s.\n", jobs)
+			c.ready("ready at " + address)
 		}
 		err := hydra.Serve(ctx, o)
 		if errors.Is(err, hydra.ErrInUse) {
@@ -165,9 +169,13 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		if c.server == "" {
 			return &hintError{errors.New("no SERVER given, and none is configured"), cmd.CommandPath() + " localhost"}
 		}
+		if err := guardClient(); err != nil {
+			return fmt.Errorf("keep the memory of the client from others: %w", err)
+		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			return hydra.Work(ctx, c.server, &hydra.WorkOptions{
 				Workers: c.workers, Once: c.once, Creds: c.creds, Records: c.records, Logger: r.logger,
+				Joined: func() { r.ready("joined the server " + c.server) },
 			}, p.apps...)
 		})
 	}
@@ -184,6 +192,7 @@ func (c *call) service(ctx context.Context, signal string, run func(context.Cont
 	defer logs.close()
 	ctx, sigs := watch(ctx, c.screen, c.title, signal, make(chan struct{}), c.abort, logs.reopener())
 	defer sigs.close()
+	defer c.endsWith(ctx)()
 	return asUsage(run(ctx))
 }
 

@@ -121,6 +121,7 @@ type Options struct {
 	Apps    []App
 	Workers int // 0 adapts
 	Once    bool
+	Joined  func()       // when set, is called each time when a server has taken us in
 	Logger  *slog.Logger // without a name
 	FS      fs.FS        // is walked instead of the system's files
 	Host    string
@@ -323,6 +324,9 @@ func (c *client) greet(ctx context.Context) {
 	if w.Server != c.server {
 		c.server = w.Server
 		c.log.Info("joined the server", "client", c.id, "workers", c.workersText())
+		if c.o.Joined != nil {
+			c.o.Joined()
+		}
 	}
 }
 
