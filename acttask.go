@@ -210,7 +210,7 @@ func readActs(ctx context.Context, table bus.Table, f func(of ledger.SessionID, 
 	}
 	for _, v := range values {
 		r := new(ledger.Record)
-		if err := ledger.Decode(v.Data, r); err != nil {
+		if err := wire.Read(&v, r); err != nil {
 			return fmt.Errorf("%s: %w", v.Key, err)
 		}
 		_, sum, err := readActSum(ctx, table, r.Session)

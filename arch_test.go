@@ -49,7 +49,7 @@ var layers = []layer{
 	{"internal/server", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
 	{"internal/client", "walk internal/bus internal/joblog internal/ledger internal/pace internal/wire", ""},
 	{"internal/post", "internal/bus internal/ledger internal/wire", ""},
-	{"internal/wire", "walk internal/joblog internal/ledger internal/pace", ""},
+	{"internal/wire", "walk internal/bus internal/joblog internal/ledger internal/pace", ""},
 	{"internal/joblog", "", ""},
 	{"internal/ledger", "walk", "github.com/fxamacker/cbor/v2"},
 

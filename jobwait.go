@@ -30,7 +30,7 @@ func (j *Job) Wait(ctx context.Context) (Document, error) {
 	news := make(chan wire.Status, 64)
 	sub, err := j.s.bus.Subscribe(wire.SubjectNews(j.id), func(m bus.Msg) {
 		var st wire.Status
-		if ledger.Decode(m.Data, &st) != nil {
+		if wire.Decode(m.Data, &st) != nil {
 			return
 		}
 		select {
@@ -198,7 +198,7 @@ func readPart(ctx context.Context, table bus.Table, app distributed, o *Options,
 	var records []*ledger.Record
 	for _, v := range values {
 		r := new(ledger.Record)
-		if err := ledger.Decode(v.Data, r); err != nil {
+		if err := wire.Read(&v, r); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Key, err)
 		}
 		if client == "" || r.Client == client {

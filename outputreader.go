@@ -13,6 +13,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// newUnzip makes a decoder of frames. Its memory is bounded, whatever stands in the table.
+func newUnzip() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MostEmit+frameBytes))
+}
+
 // outputReader copies the output of a job to where it is wanted: each part of each
 // session once, as its record says that it is there. It outlives a lost connection, and
 // may be given another one. Its methods may be called on nil: nobody wants the output.
@@ -48,8 +53,7 @@ func (r *outputReader) open(ctx context.Context, table bus.Table) error {
 		return err
 	}
 	var err error
-	// Its memory is bounded, whatever stands in the table.
-	if r.zip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MostEmit+frameBytes)); err == nil {
+	if r.zip, err = newUnzip(); err == nil {
 		r.w, err = r.app.output(spec, r.to)
 	}
 	r.err = err
@@ -99,7 +103,7 @@ func (r *outputReader) finish(ctx context.Context, table bus.Table) error {
 	}
 	for _, v := range values {
 		rec := new(ledger.Record)
-		if err := ledger.Decode(v.Data, rec); err != nil {
+		if err := wire.Read(&v, rec); err != nil {
 			return err
 		}
 		if err := r.take(ctx, table, rec); err != nil {
@@ -156,7 +160,7 @@ func (r *outputReader) watch(ctx context.Context, b bus.Bus, job string) error {
 	defer w.Stop()
 	for v := range w.Updates() {
 		rec := new(ledger.Record)
-		if v.Key == "" || v.Deleted || ledger.Decode(v.Data, rec) != nil {
+		if v.Key == "" || v.Deleted || wire.Read(&v, rec) != nil {
 			continue // who looks at the result tells what is wrong
 		}
 		if err := r.take(ctx, table, rec); err != nil {

@@ -210,9 +210,9 @@ func (a *App[C, S]) spec(roots []string, o *JobOptions) (*wire.Spec, error) {
 		App:       a.Name,
 		Version:   a.Version,
 		Priority:  o.Priority,
-		Clients:   o.MinClients,
-		Stall:     o.Stall,
-		MaxErrors: o.MaxErrors,
+		Clients:   max(o.MinClients, 0),
+		Stall:     max(o.Stall, 0),
+		MaxErrors: max(o.MaxErrors, 0),
 		LimitOps:  max(o.LimitOps, 0),
 		Latency:   max(o.TargetLatency, 0),
 		AllErrors: o.Errors != nil,
@@ -318,7 +318,7 @@ func read(ctx context.Context, table bus.Table, key string, into any) error {
 	if err != nil {
 		return err
 	}
-	return ledger.Decode(v.Data, into)
+	return wire.Read(&v, into)
 }
 
 // isOf tells whether a job is one of an application.
@@ -419,7 +419,7 @@ func (s *Server) exchange(ctx context.Context, a wire.Ask) (*wire.Answer, error)
 		cancel()
 		if err == nil {
 			answer := new(wire.Answer)
-			if err := ledger.Decode(reply, answer); err != nil {
+			if err := wire.Decode(reply, answer); err != nil {
 				return nil, fmt.Errorf("the answer of the server: %w", err)
 			}
 			return answer, nil

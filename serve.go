@@ -188,6 +188,8 @@ type WorkOptions struct {
 	// starts, which has to be root, or to have the capabilities for it. "": they run as
 	// whoever runs the client.
 	RunAs string
+	// Joined, when set, is called each time when a server has taken the client in.
+	Joined func()
 	// Logger gets what the client does: a line when something changes.
 	Logger *slog.Logger
 }
@@ -234,7 +236,7 @@ func Work(ctx context.Context, address string, o *WorkOptions, apps ...Applicati
 		return err
 	}
 	defer b.Close()
-	co := client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Logger: o.Logger, ID: g.clientID()}
+	co := client.Options{Bus: b, Apps: known, Workers: o.Workers, Once: o.Once, Joined: o.Joined, Logger: o.Logger, ID: g.clientID()}
 	if at.scheme == "" {
 		co.Dial = g.ticketed
 	}

@@ -132,7 +132,7 @@ func (s *Server) PeerWorkers(ctx context.Context, job, client string) ([]walk.Wo
 		return nil, fmt.Errorf("client %s: %w", client, err)
 	}
 	var answer wire.PeerAnswer
-	if err := ledger.Decode(data, &answer); err != nil {
+	if err := wire.Decode(data, &answer); err != nil {
 		return nil, fmt.Errorf("client %s: %w", client, err)
 	}
 	if answer.Err != "" {

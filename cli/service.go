@@ -96,10 +96,16 @@ func (c *call) serve(cmd *cobra.Command, own *serving) error {
 			}
 		}
 	}
+	if err := guardServer(); err != nil {
+		return fmt.Errorf("keep the memory of the server from others: %w", err)
+	}
 	return c.service(cmd.Context(), "ending; jobs go on when the server is started again", func(ctx context.Context) error {
 		o := &hydra.ServeOptions{Listen: own.listen, StateDir: own.state, NATS: own.nats, Logger: c.logger, Apps: c.apps}
 		o.Access = hydra.Access{Creds: c.creds, TLSCA: c.tlsCA, TLSCert: c.tlsCert, TLSKey: c.tlsKey}
-		o.Ready = func(s hydra.Serving) { c.sayReady(cmd, own, o, s) }
+		o.Ready = func(s hydra.Serving) {
+			c.sayReady(cmd, own, o, s)
+			c.ready("ready at " + s.Address)
+		}
 		err := hydra.Serve(ctx, o)
 		if errors.Is(err, hydra.ErrInUse) {
 			err = fmt.Errorf("%w If it is, use that one; a second one needs a --listen and a --state of its own", err)
@@ -241,9 +247,13 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 		if err != nil {
 			return err
 		}
+		if err := guardClient(); err != nil {
+			return fmt.Errorf("keep the memory of the client from others: %w", err)
+		}
 		return r.service(cmd.Context(), "giving the work back", func(ctx context.Context) error {
 			err := hydra.Work(ctx, c.server, &hydra.WorkOptions{
 				Workers: c.workers, Once: c.once, Access: access, Records: c.records, Allow: c.allow, Root: c.root, RunAs: c.runAs, Logger: r.logger,
+				Joined: func() { r.ready("joined the server " + c.server) },
 			}, p.apps...)
 			if errors.Is(err, hydra.ErrUnauthorized) {
 				err = fmt.Errorf("%w. %s", err, r.howToJoin(err, "client"))
@@ -275,6 +285,7 @@ func (c *call) service(ctx context.Context, signal string, run func(context.Cont
 	defer logs.close()
 	ctx, sigs := watch(ctx, c.screen, c.title, signal, make(chan struct{}), c.abort, logs.reopener())
 	defer sigs.close()
+	defer c.endsWith(ctx)()
 	return asUsage(run(ctx))
 }
 

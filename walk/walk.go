@@ -178,7 +178,7 @@ type Totals struct {
 	Stopped bool  // a handler returned fs.SkipAll
 
 	// FirstError is the smallest error by path, then by operation.
-	FirstError *Error
+	FirstError *Error `cbor:"-"` // it stays in its process
 }
 
 // ExpectedDirs is the number of directories whose fate is known. It always

@@ -429,6 +429,15 @@ func pack(lines []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// unpack is the opposite of pack. Few bytes may say that they are many.
+func unpack(packed []byte) ([]byte, error) {
+	lines, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), mostLines+1))
+	if err == nil && len(lines) > mostLines {
+		err = fmt.Errorf("more than %d bytes", mostLines)
+	}
+	return lines, err
+}
+
 // mostLines is how much a frame may hold: it is read as a whole.
 const mostLines = 64 << 20
 
@@ -443,16 +452,13 @@ func ReadActs(ctx context.Context, table bus.Table, of ledger.SessionID, after u
 			return err
 		}
 		var frame wire.ActFrame
-		if err := ledger.Decode(v.Data, &frame); err != nil {
+		if err := wire.Read(&v, &frame); err != nil {
 			return fmt.Errorf("part %d of the acts of session %s: %w", n, of, err)
 		}
 		if frame.Barred {
 			return nil
 		}
-		lines, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(frame.Lines)), mostLines+1))
-		if err == nil && len(lines) > mostLines {
-			err = errors.New("too long")
-		}
+		lines, err := unpack(frame.Lines)
 		if err != nil {
 			return fmt.Errorf("part %d of the acts of session %s: %w", n, of, err)
 		}

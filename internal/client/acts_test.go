@@ -41,3 +41,37 @@ func TestWhatCouldNotBeReadIsNotWritten(t *testing.T) {
 		t.Error("it was written")
 	}
 }
+
+func TestAFrameThatSaysItIsLargeIsNotRead(t *testing.T) {
+	bomb, err := pack(make([]byte, mostLines+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := unpack(bomb); err == nil {
+		t.Errorf("of %d bytes %d were made", len(bomb), len(lines))
+	}
+}
+
+// FuzzFrame reads frames of acts that nobody of ours wrote.
+func FuzzFrame(f *testing.F) {
+	for _, lines := range []string{"", "{}\n", strings.Repeat("x", 100_000)} {
+		packed, err := pack([]byte(lines))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(packed)
+	}
+	f.Fuzz(func(t *testing.T, packed []byte) {
+		lines, err := unpack(packed)
+		if err != nil {
+			return
+		}
+		again, err := pack(lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := unpack(again); err != nil || !bytes.Equal(back, lines) {
+			t.Errorf("%d bytes are not what was packed: %v", len(lines), err)
+		}
+	})
+}

@@ -122,6 +122,7 @@ type Options struct {
 	Apps    []App
 	Workers int // 0 adapts
 	Once    bool
+	Joined  func()       // when set, is called each time when a server has taken us in
 	Logger  *slog.Logger // without a name
 	FS      fs.FS        // is walked instead of the system's files
 	Host    string
@@ -232,7 +233,7 @@ func (c *client) hello() wire.Hello {
 func (c *client) run(ctx context.Context) error {
 	sub, err := c.o.Bus.Subscribe(wire.SubjectOrder(c.id), func(m bus.Msg) {
 		var o wire.Order
-		if err := ledger.Decode(m.Data, &o); err != nil {
+		if err := wire.Decode(m.Data, &o); err != nil {
 			c.log.Warn("order not understood", "err", err)
 			return
 		}
@@ -324,7 +325,7 @@ func (c *client) greet(ctx context.Context) {
 		return // again with the next beat
 	}
 	var w wire.Welcome
-	if err := ledger.Decode(data, &w); err != nil {
+	if err := wire.Decode(data, &w); err != nil {
 		if !c.strange {
 			c.strange = true
 			c.log.Error("the server is of another version: trying again until it is not", "err", err)
@@ -334,6 +335,9 @@ func (c *client) greet(ctx context.Context) {
 	if w.Server != c.server {
 		c.server = w.Server
 		c.log.Info("joined the server", "client", c.id, "workers", c.workersText())
+		if c.o.Joined != nil {
+			c.o.Joined()
+		}
 	}
 }
 
@@ -398,7 +402,7 @@ func (c *client) spec(ctx context.Context, b bus.Bus, job string) (*known, bus.T
 		return nil, nil, nil, err
 	}
 	spec := new(wire.Spec)
-	if err := ledger.Decode(v.Data, spec); err != nil {
+	if err := wire.Read(&v, spec); err != nil {
 		return nil, nil, nil, err
 	}
 	state, err := readState(ctx, table)

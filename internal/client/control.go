@@ -138,7 +138,7 @@ func readState(ctx context.Context, table bus.Table) (*ledger.State, error) {
 		return nil, err
 	}
 	state := new(ledger.State)
-	return state, ledger.Decode(v.Data, state)
+	return state, wire.Read(&v, state)
 }
 
 // peek is a question about a session.
@@ -150,7 +150,7 @@ type peek struct {
 // peeked takes a question in.
 func (c *client) peeked(m bus.Msg) {
 	p := peek{reply: m.Reply}
-	if m.Reply == nil || ledger.Decode(m.Data, &p.PeerAsk) != nil {
+	if m.Reply == nil || wire.Decode(m.Data, &p.PeerAsk) != nil {
 		return
 	}
 	select {

@@ -100,7 +100,7 @@ func (s *session) bag(ctx context.Context, ref ledger.Ref) (*ledger.Bag, error) 
 			return nil, err
 		}
 		var r ledger.Record
-		if err := ledger.Decode(v.Data, &r); err != nil {
+		if err := wire.Read(&v, &r); err != nil {
 			return nil, err
 		}
 		outs = r.Outs

@@ -54,6 +54,7 @@ func NewJob(s *State, records []*Record) *Job {
 		unknown: map[SessionID]bool{},
 		behind:  map[SessionID]bool{},
 	}
+	s.fill()
 	for id, m := range s.Members {
 		if m.N > 0 {
 			j.behind[id] = true

@@ -18,6 +18,9 @@ const (
 	Ended     Phase = "ended"     // nothing changes any more, unless it is resumed
 )
 
+// Phases are all that a State can have.
+var Phases = []Phase{Waiting, Running, Finishing, Stopping, Ended}
+
 // Move is a bag on its way to a session.
 type Move struct {
 	Ref
@@ -102,5 +105,19 @@ func NewState() *State {
 		Outs:    []Bag{{K: 1, Roots: true}},
 		NextOut: 2,
 		Left:    map[string]bool{},
+	}
+}
+
+// fill makes what is written to of a state that was read: it need not be one that was made
+// by NewState.
+func (s *State) fill() {
+	if s.Refused == nil {
+		s.Refused = map[ClientID]string{}
+	}
+	if s.Members == nil {
+		s.Members = map[SessionID]Member{}
+	}
+	if s.Left == nil {
+		s.Left = map[string]bool{}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
-	"github.com/hydrawalk/hydra/internal/ledger"
 	"github.com/hydrawalk/hydra/internal/wire"
 )
 
@@ -126,7 +125,7 @@ func (b *Inbox) watch(ctx context.Context) {
 // arrive puts a letter into the queue that is for us and was not there before.
 func (b *Inbox) arrive(ctx context.Context, v *bus.Value) {
 	l := new(wire.Letter)
-	if err := ledger.Decode(v.Data, l); err != nil || wire.KeyLetter(l) != v.Key {
+	if err := wire.Read(v, l); err != nil {
 		b.o.Log.Warn("a message is not one", "key", v.Key, "err", err)
 		return
 	}
@@ -241,7 +240,7 @@ func (b *Inbox) reach(ctx context.Context, more func() bool) error {
 	// They come by the watch, and only by that: a list is not of one moment.
 	want := map[string]uint64{}
 	for _, v := range values {
-		if l := new(wire.Letter); ledger.Decode(v.Data, l) == nil && wire.KeyLetter(l) == v.Key {
+		if l := new(wire.Letter); wire.Read(&v, l) == nil {
 			want[l.Sender] = max(want[l.Sender], l.N)
 		}
 	}

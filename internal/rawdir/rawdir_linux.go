@@ -23,13 +23,21 @@ type fdDir struct{ fd int }
 const openFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_LARGEFILE
 
 // noatime is O_NOATIME as long as the kernel grants it: reading a tree should
-// not change its access times, but only an owner or root may ask for that.
+// not change its access times, but only an owner, root, or who has CAP_FOWNER may ask for
+// that.
 var noatime atomic.Int32
 
 func init() {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 || actsAsOwner() {
 		noatime.Store(unix.O_NOATIME)
 	}
+}
+
+// actsAsOwner tells whether the process has CAP_FOWNER.
+func actsAsOwner() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_FOWNER) != 0
 }
 
 func openSystem(path string, follow bool) (Dir, error) {

@@ -62,7 +62,7 @@ func (j *job) frame(ctx context.Context, id ledger.SessionID, n uint64) (*wire.A
 		return nil, err
 	}
 	f := new(wire.ActFrame)
-	return f, ledger.Decode(v.Data, f)
+	return f, wire.Read(&v, f)
 }
 
 // grant gives sessions that ask for it something of the budget. It is told when it

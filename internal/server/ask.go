@@ -23,7 +23,7 @@ func (s *server) ask(ctx context.Context, m bus.Msg) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var a wire.Ask
-	if err := ledger.Decode(m.Data, &a); err != nil {
+	if err := wire.Decode(m.Data, &a); err != nil {
 		_ = m.Reply(ledger.Encode(wire.Answer{Err: "the server does not understand this command: " + err.Error()}))
 		return
 	}

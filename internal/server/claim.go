@@ -38,7 +38,7 @@ func (c *claim) seize(ctx context.Context) bool {
 		return false
 	}
 	var has wire.Claim
-	if err == nil && ledger.Decode(v.Data, &has) != nil {
+	if err == nil && wire.Read(&v, &has) != nil {
 		return false // of another version
 	}
 	if v.Rev != c.rev {
@@ -99,7 +99,7 @@ func (c *claim) renew(ctx context.Context) bool {
 		// Somebody took it, or a write of ours was done that we were not told of.
 		v, err := c.table.Get(ctx, wire.KeyClaim)
 		var has wire.Claim
-		if err == nil && (ledger.Decode(v.Data, &has) != nil || has.Server != c.server) {
+		if err == nil && (wire.Read(&v, &has) != nil || has.Server != c.server) {
 			return false
 		}
 		if err == nil {

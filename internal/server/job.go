@@ -372,9 +372,7 @@ const mostEvents = 50
 
 // publish notes an event and logs it.
 func (j *job) publish(level string, e wire.Event) {
-	if len(e.Text) > mostText {
-		e.Text = e.Text[:mostText] + "..."
-	}
+	e.Text = joblog.Clean(e.Text, mostText) // it may hold what a client said, or a path
 	j.nEvents++
 	e.N, e.At = j.nEvents, time.Now()
 	j.events = append(j.events, e)

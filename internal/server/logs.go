@@ -78,7 +78,7 @@ func (t *tellers) find(id ledger.ClientID) *teller {
 // logged takes in what a client logs.
 func (s *server) logged(m bus.Msg) {
 	var l wire.Logs
-	if ledger.Decode(m.Data, &l) != nil || l.Client != wire.Sender(m.Subject) {
+	if wire.Decode(m.Data, &l) != nil || l.Client != wire.Sender(m.Subject) {
 		return
 	}
 	c := s.told.find(l.Client)

@@ -224,7 +224,7 @@ func (s *server) open(ctx context.Context, id string, table bus.Table) (*job, er
 		return nil, err
 	}
 	spec := new(wire.Spec)
-	if err := ledger.Decode(v.Data, spec); err != nil {
+	if err := wire.Read(&v, spec); err != nil {
 		return nil, err
 	}
 	j := newJob(s, spec, table)
@@ -294,7 +294,7 @@ func (s *server) hello(_ context.Context, m bus.Msg) {
 		return
 	}
 	var h wire.Hello
-	if err := ledger.Decode(m.Data, &h); err != nil {
+	if err := wire.Decode(m.Data, &h); err != nil {
 		s.log.Warn("somebody who wants to join is not understood", "err", err)
 	} else if h.Client == wire.Sender(m.Subject) {
 		s.know(h)
@@ -337,7 +337,7 @@ func (s *server) list() []*job {
 // heard takes in a beat.
 func (s *server) heard(_ context.Context, m bus.Msg) {
 	var b wire.Beat
-	if ledger.Decode(m.Data, &b) != nil || b.Client != wire.Sender(m.Subject) {
+	if wire.Decode(m.Data, &b) != nil || b.Client != wire.Sender(m.Subject) {
 		return
 	}
 	b.Sessions = slices.DeleteFunc(b.Sessions, func(p wire.Pulse) bool { return wire.Owner(p.Session) != b.Client })
@@ -399,7 +399,7 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 // saw takes in what a client sees at the roots of a job.
 func (s *server) saw(_ context.Context, m bus.Msg) {
 	var seen wire.Seen
-	if ledger.Decode(m.Data, &seen) != nil || seen.Client != wire.Sender(m.Subject) {
+	if wire.Decode(m.Data, &seen) != nil || seen.Client != wire.Sender(m.Subject) {
 		return
 	}
 	s.mu.Lock()

@@ -22,7 +22,7 @@ func (j *job) load(ctx context.Context) error {
 		return err
 	}
 	state := new(ledger.State)
-	if err := ledger.Decode(v.Data, state); err != nil {
+	if err := wire.Read(&v, state); err != nil {
 		return err
 	}
 	values, err := j.table.List(ctx, wire.PrefixRec)
@@ -33,7 +33,7 @@ func (j *job) load(ctx context.Context) error {
 	revs := map[ledger.SessionID]uint64{}
 	for _, v := range values {
 		r := new(ledger.Record)
-		if err := ledger.Decode(v.Data, r); err != nil {
+		if err := wire.Read(&v, r); err != nil {
 			return fmt.Errorf("the record %s is %w: %w", v.Key, errCorrupt, err)
 		}
 		records = append(records, r)
@@ -126,7 +126,7 @@ func (j *job) watch(ctx context.Context) {
 // record takes in what a session wrote.
 func (j *job) record(v *bus.Value) {
 	r := new(ledger.Record)
-	if err := ledger.Decode(v.Data, r); err != nil || wire.KeyRecord(r.Session) != v.Key || wire.Owner(r.Session) != r.Client {
+	if err := wire.Read(v, r); err != nil || wire.Owner(r.Session) != r.Client {
 		j.doubt = fmt.Sprintf("the record %s is not one: %v", v.Key, err)
 		return
 	}
