@@ -3,9 +3,9 @@ package wire
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/joblog"
@@ -26,6 +26,7 @@ const (
 	mostApps    = 1000
 	mostReason  = 1000     // bytes of why something is as it is
 	mostAnswer  = 16 << 10 // bytes of why a command is not carried out: it may list what there is
+	mostTicket  = 1000     // bytes of a ticket, or a token
 	mostSetting = 1000     // bytes of a setting as it was typed
 )
 
@@ -159,6 +160,7 @@ func (l *Logs) check() error {
 
 func (o *Order) check() error {
 	clean(mostReason, &o.Refused)
+	clean(mostTicket, &o.Ticket)
 	if !isRate(o.Share.Rate) || o.Give < 0 || o.Granted < 0 {
 		return fmt.Errorf("%w: an order", errNoNumber)
 	}

@@ -52,6 +52,15 @@ func (a *Ask) check() error {
 func (a *Answer) check() error {
 	clean(mostAnswer, &a.Err)
 	clean(mostID, &a.Job)
+	clean(mostTicket, &a.Secret)
+	for i := range a.Tokens {
+		t := &a.Tokens[i]
+		clean(mostID, &t.ID, &t.Role, &t.Status)
+		for i := range t.Joined {
+			clean(mostID, &t.Joined[i].ID)
+			clean(mostHost, &t.Joined[i].Host)
+		}
+	}
 	for i := range a.Status {
 		if err := a.Status[i].check(); err != nil {
 			return err

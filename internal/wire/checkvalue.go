@@ -49,6 +49,9 @@ func checkRecord(r *ledger.Record) error {
 	if err := errors.Join(of("session", r.Session, false), id("client", r.Client, false)); err != nil {
 		return err
 	}
+	if Owner(r.Session) != r.Client {
+		return fmt.Errorf("session %s is not one of client %s", r.Session, r.Client)
+	}
 	clean(mostHost, &r.Host)
 	clean(mostReason, &r.Fatal)
 	switch {
