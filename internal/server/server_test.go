@@ -157,14 +157,14 @@ func TestAJobOfAnotherServerIsFound(t *testing.T) {
 func TestASessionThatBeganWhenTheJobHadEndedBelongsToItsNextRun(t *testing.T) {
 	withJob(t, func(w *waiting) {
 		w.ask(wire.Ask{Kind: wire.AskCancel, Job: "j"})
-		r := ledger.NewSession("s", "c", "h").Commit(nil, ledger.Counted{})
-		if _, err := w.table.Put(w.Context(), wire.KeyRecord("s"), ledger.Encode(&r), 0); err != nil {
+		r := ledger.NewSession("c.s", "c", "h").Commit(nil, ledger.Counted{})
+		if _, err := w.table.Put(w.Context(), wire.KeyRecord("c.s"), ledger.Encode(&r), 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 		w.ask(wire.Ask{Kind: wire.AskResume, Job: "j"})
-		if state, _ := w.state(); state.Resumed != 1 || state.Members["s"].Run != 1 {
-			t.Errorf("resumed %d times, the session is %+v", state.Resumed, state.Members["s"])
+		if state, _ := w.state(); state.Resumed != 1 || state.Members["c.s"].Run != 1 {
+			t.Errorf("resumed %d times, the session is %+v", state.Resumed, state.Members["c.s"])
 		}
 	})
 }
