@@ -404,7 +404,7 @@ func (g *guest) renew(ctx context.Context) error {
 func (g *guest) elsewhere(o *natsbus.Options) error {
 	cred, err := findCredential(g.at, g.access.Creds, g.role == trust.Client)
 	switch {
-	case errors.Is(err, errNoCredential):
+	case errors.Is(err, errNoCredential): // perhaps it asks for none
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
 	case err != nil:
@@ -422,9 +422,12 @@ func (g *guest) elsewhere(o *natsbus.Options) error {
 	g.id = strings.ToLower(rand.Text()[:16])
 	if g.at.scheme == "tls" || g.access.TLSCA != "" || g.access.TLSCert != "" {
 		o.TLSLater = true
-		o.TLS, err = g.access.config()
+		var err error
+		if o.TLS, err = g.access.config(); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // config is that of TLS with the site's own certificates. They are read anew for each
