@@ -1,6 +1,7 @@
 package hydra
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -25,6 +27,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/hydrawalk/hydra/internal/testaddr"
+	"github.com/hydrawalk/hydra/walk"
 )
 
 // site is the CA of somebody who has one, in files.
@@ -294,5 +297,54 @@ func TestAnEngineElsewhereTakesCredsWithAJWT(t *testing.T) {
 	works(t, address, access, access)
 	if _, err := Connect(t.Context(), address, nil); !errors.Is(err, ErrUnauthorized) {
 		t.Errorf("without creds: %v", err)
+	}
+}
+
+// TestTicketsAreRenewedWhileAJobGoesOn has tickets that are good for moments: connections
+// of sessions end again and again, and nothing is lost or counted twice.
+func TestTicketsAreRenewedWhileAJobGoesOn(t *testing.T) {
+	const life, files = 400 * time.Millisecond, 80
+	address := served(t, ServeOptions{ticketLife: life})
+	root := t.TempDir()
+	for f := range files {
+		if err := os.WriteFile(filepath.Join(root, fmt.Sprint(f)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// It has to take longer than tickets live, which is a time of real clocks.
+	app := counter(func(context.Context, *Worker[struct{}, counts], *walk.Entry) error {
+		<-time.After(5 * life / files)
+		return nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	var said bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	wg.Go(func() {
+		if err := Work(ctx, address, &WorkOptions{Workers: 1, Logger: log, Once: true}, app); err != nil {
+			t.Error(err)
+		}
+	})
+	s, err := Connect(ctx, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	j, err := s.Submit(ctx, app, []string{root}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := j.Wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := doc.(*Result[counts]); got.Stats.Files != files || !got.IsComplete() {
+		t.Errorf("%d files, want %d; complete is %v", got.Stats.Files, files, got.IsComplete())
+	}
+	wg.Wait()
+	if strings.Contains(said.String(), "lost") {
+		t.Errorf("the client said:\n%s", said.String())
 	}
 }

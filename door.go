@@ -1,6 +1,7 @@
 package hydra
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -31,7 +32,7 @@ const trustName = "trust"
 // newDoor makes the door of a server: without TLS on the loopback, else with the site's
 // certificates, if there are, or those of a CA of its own.
 func newDoor(o *ServeOptions, at *address, log *slog.Logger) (*door, error) {
-	d := &door{tickets: gate.NewTickets(gate.TicketTime)}
+	d := &door{tickets: gate.NewTickets(cmp.Or(o.ticketLife, gate.TicketTime))}
 	g := gate.Options{Listen: at.hostPort(), Tickets: d.tickets, Log: log}
 	if net.ParseIP(at.host) == nil {
 		return nil, &UsageError{fmt.Errorf("listen on %s: that is no address of this machine: use its number, or 0.0.0.0 for all", at.hostPort())}

@@ -53,6 +53,8 @@ type ServeOptions struct {
 	Ready func(Serving)
 	// Logger gets what the server does: a line when something changes.
 	Logger *slog.Logger
+
+	ticketLife time.Duration // of the tickets that clients get; 0: as is right
 }
 
 // Serving says how a server can be reached.
