@@ -23,7 +23,7 @@ type access struct {
 var accessFlags = []string{"creds", "token-file", "tls-ca", "tls-cert", "tls-key"}
 
 func (a *access) define(f *pflag.FlagSet) {
-	f.StringVar(&a.creds, "creds", "", "read the credential for the server from `FILE`; your own servers, and those that you joined, are known without. Of --server nats://... also creds or an nkey of NATS")
+	f.StringVar(&a.creds, "creds", "", "read the credential for the server from `FILE`; your own servers, and those that you joined, are known without; for an engine that runs elsewhere, creds or an nkey of NATS do too")
 	f.StringVar(&a.tokenFile, "token-file", "", "join the server with the token in `FILE`, - is standard input, unless that is done already; HYDRA_TOKEN has the token itself")
 	a.defineTLS(f, "take servers with a certificate of the CA in `FILE`, in PEM, instead of those of a server's own CA",
 		"show the certificate in `FILE` to the server, in PEM; needs --tls-key", "read the key of --tls-cert from `FILE`")

@@ -17,7 +17,7 @@ import (
 func through(in string) (out string, err error) {
 	var b bytes.Buffer
 	w := bufio.NewWriter(&b)
-	f := newFilter(bufio.NewReaderSize(strings.NewReader(in), bufferSize), w, ofJob("id-c", "j"))
+	f := newFilter(bufio.NewReaderSize(strings.NewReader(in), bufferSize), w, ofJob("c-id", "j"))
 	for err == nil {
 		err = f.line(context.Background())
 	}
@@ -29,10 +29,10 @@ func TestWhatAClientSaysComesThroughAsItIs(t *testing.T) {
 	head := "NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 7\r\n\r\n"
 	for _, in := range []string{
 		"PING\r\n", "PONG\r\n",
-		"SUB _INBOX.id-c.* 1\r\n", "SUB a q 2\r\nUNSUB 2\r\n", "UNSUB 2 1\r\n",
+		"SUB _INBOX.c-id.* 1\r\n", "SUB a q 2\r\nUNSUB 2\r\n", "UNSUB 2 1\r\n",
 		"PUB a 0\r\n\r\n", "PUB a 5\r\nhello\r\n", "PUB a 2\r\n\r\n\r\n",
-		"PUB a _INBOX.id-c.x.y 5\r\nPUB b\r\n",
-		fmt.Sprintf("HPUB a _INBOX.id-c.x %d %d\r\n%sdata\r\n", len(head), len(head)+4, head),
+		"PUB a _INBOX.c-id.x.y 5\r\nPUB b\r\n",
+		fmt.Sprintf("HPUB a _INBOX.c-id.x %d %d\r\n%sdata\r\n", len(head), len(head)+4, head),
 		fmt.Sprintf("PUB a %d\r\n%s\r\n", longValue, strings.Repeat("x", longValue)),
 	} {
 		out, err := through(in)
@@ -74,10 +74,10 @@ func TestWhatIsNotAllowedDoesNotComeThrough(t *testing.T) {
 		"PUB " + strings.Repeat("a", mostLine) + " 0\r\n":                        "Maximum Control Line",
 		strings.Repeat("x", 2*bufferSize):                                        "Maximum Control Line",
 		"PUB $JS.API.DIRECT.GET.x hydra.t.x.y 0\r\n":                             "Reply",
-		"PUB a _INBOX.id-d.x 0\r\n\r\n":                                          "Reply",
-		"PUB a _INBOX.id-c 0\r\n\r\n":                                            "Reply",
-		"PUB a _INBOX.id-c. 0\r\n\r\n":                                           "Reply",
-		"PUB a _INBOX.id-c.> 0\r\n\r\n":                                          "Reply",
+		"PUB a _INBOX.d-id.x 0\r\n\r\n":                                          "Reply",
+		"PUB a _INBOX.c-id 0\r\n\r\n":                                            "Reply",
+		"PUB a _INBOX.c-id. 0\r\n\r\n":                                           "Reply",
+		"PUB a _INBOX.c-id.> 0\r\n\r\n":                                          "Reply",
 		"HPUB a $JS.API.STREAM.DELETE.x 12 12\r\n":                               "Reply",
 		header("Nats-Trace-Dest: hydra.m.hydra.ask\r\n"):                         "Header",
 		header("Nats-Rollup: sub\r\n"):                                           "Header",
@@ -111,17 +111,17 @@ func TestAConsumerNeverPushes(t *testing.T) {
 		`{"stream_name":"S","config":{"DELIVER_SUBJECT":"hydra.t.x","Filter_Subject":"f"}}`,
 		`{"stream_name":"S","config":{"deliver_subject":"a","deliver_subject":"hydra.t.x","filter_subject":"f","num_replicas":5,"mem_storage":false,"durable_name":"d","backoff":[1]}}`,
 	} {
-		out, err := through(fmt.Sprintf("PUB $JS.API.CONSUMER.CREATE.S.n.f _INBOX.id-c.x %d\r\n%s\r\n", len(wish), wish))
+		out, err := through(fmt.Sprintf("PUB $JS.API.CONSUMER.CREATE.S.n.f _INBOX.c-id.x %d\r\n%s\r\n", len(wish), wish))
 		want := `{"stream_name":"S","config":{"deliver_policy":"","ack_policy":"none","filter_subject":"f","replay_policy":"","inactive_threshold":300000000000,"num_replicas":1,"mem_storage":true}}`
-		want = fmt.Sprintf("PUB $JS.API.CONSUMER.CREATE.S.n.f _INBOX.id-c.x %d\r\n%s\r\n", len(want), want)
+		want = fmt.Sprintf("PUB $JS.API.CONSUMER.CREATE.S.n.f _INBOX.c-id.x %d\r\n%s\r\n", len(want), want)
 		if out != want || !errors.Is(err, io.EOF) {
 			t.Errorf("%s became %q, %v", wish, out, err)
 		}
 	}
 	for _, in := range []string{
 		"PUB $JS.API.CONSUMER.CREATE.S.n 2\r\n{}\r\n",
-		"PUB $JS.API.CONSUMER.CREATE.S.n _INBOX.id-c.x 1\r\n{\r\n",
-		"HPUB $JS.API.CONSUMER.CREATE.S.n _INBOX.id-c.x 12 14\r\nNATS/1.0\r\n\r\n{}\r\n",
+		"PUB $JS.API.CONSUMER.CREATE.S.n _INBOX.c-id.x 1\r\n{\r\n",
+		"HPUB $JS.API.CONSUMER.CREATE.S.n _INBOX.c-id.x 12 14\r\nNATS/1.0\r\n\r\n{}\r\n",
 	} {
 		if out, err := through(in); out != "" || !errors.Is(err, errProtocol) {
 			t.Errorf("%q became %q, %v", in, out, err)
@@ -130,8 +130,8 @@ func TestAConsumerNeverPushes(t *testing.T) {
 }
 
 func TestANameSaysRoleAndIdentity(t *testing.T) {
-	as, id, who, ok := parse(Name(trust.Viewer, "abc234-x1"))
-	if as != trust.Viewer || id != "abc234-x1" || who != "abc234" || !ok {
+	as, id, who, ok := parse(Name(trust.Viewer, "x1-abc234"))
+	if as != trust.Viewer || id != "x1-abc234" || who != "abc234" || !ok {
 		t.Error(as, id, who, ok)
 	}
 	for _, bad := range []string{"", "client", "client.", "client.a", "client.a-", "root.a-b", "client.a-b.c", "client.a-b-c", "client.A-b", "client.*-b", "client.a->", " client.a-b", "client.a-b\n"} {
@@ -143,8 +143,8 @@ func TestANameSaysRoleAndIdentity(t *testing.T) {
 
 func FuzzFilter(f *testing.F) {
 	for _, in := range []string{
-		"PUB a _INBOX.id-c.x 5\r\nhello\r\nPING\r\n", "HPUB a 12 14\r\nNATS/1.0\r\n\r\n{}\r\n",
-		"SUB a 1\r\nUNSUB 1\r\n", `PUB $JS.API.CONSUMER.CREATE.S.n _INBOX.id-c.x 2` + "\r\n{}\r\n", "PUB a 4294967296\r\n", "pub\ta\v1\r\nx\r\n",
+		"PUB a _INBOX.c-id.x 5\r\nhello\r\nPING\r\n", "HPUB a 12 14\r\nNATS/1.0\r\n\r\n{}\r\n",
+		"SUB a 1\r\nUNSUB 1\r\n", `PUB $JS.API.CONSUMER.CREATE.S.n _INBOX.c-id.x 2` + "\r\n{}\r\n", "PUB a 4294967296\r\n", "pub\ta\v1\r\nx\r\n",
 	} {
 		f.Add([]byte(in))
 	}

@@ -74,9 +74,9 @@ func (w *world) as(role trust.Role, id, password string) *natsbus.Bus {
 func TestAPasswordIsNeededAndARole(t *testing.T) {
 	w := open(t, Options{Password: password})
 	for _, c := range [][2]string{
-		{"operator.local-a", "x"}, {"operator.local-a", ""}, {"operator.other-a", password}, {"own.x", "p"}, {"hydra.x", password},
-		{"job.local-a", password}, {"job.local-a", "e30.e30"}, {"job.local-a", w.gate.o.Tickets.Issue("local-b", "j")},
-		{"job.local-a", NewTickets(time.Hour).Issue("local-a", "j")}, {"job.local-a", NewTickets(-time.Second).Issue("local-a", "j")},
+		{"operator.a-local", "x"}, {"operator.a-local", ""}, {"operator.a-other", password}, {"own.x", "p"}, {"hydra.x", password},
+		{"job.a-local", password}, {"job.a-local", "e30.e30"}, {"job.a-local", w.gate.o.Tickets.Issue("b-local", "j")},
+		{"job.a-local", NewTickets(time.Hour).Issue("a-local", "j")}, {"job.a-local", NewTickets(-time.Second).Issue("a-local", "j")},
 	} {
 		nc, err := w.connect(c[0], c[1])
 		if err == nil {
@@ -87,7 +87,7 @@ func TestAPasswordIsNeededAndARole(t *testing.T) {
 		}
 	}
 	for _, role := range []trust.Role{trust.Admin, trust.Operator, trust.Viewer, trust.Client} {
-		nc, err := w.connect(Name(role, "local-a"), password)
+		nc, err := w.connect(Name(role, "a-local"), password)
 		if err != nil {
 			t.Errorf("%s: %v", role, err)
 			continue
@@ -96,7 +96,7 @@ func TestAPasswordIsNeededAndARole(t *testing.T) {
 	}
 	expired := NewTickets(-time.Second)
 	expired.key = w.gate.o.Tickets.key
-	if _, err := w.connect("job.local-a", expired.Issue("local-a", "j")); err == nil || !strings.Contains(err.Error(), expiredText) {
+	if _, err := w.connect("job.a-local", expired.Issue("a-local", "j")); err == nil || !strings.Contains(err.Error(), expiredText) {
 		t.Errorf("with an expired ticket: %v", err)
 	}
 }
@@ -104,7 +104,7 @@ func TestAPasswordIsNeededAndARole(t *testing.T) {
 func TestATicketEndsTheConnectionToo(t *testing.T) {
 	w := open(t, Options{Password: password, Tickets: NewTickets(200 * time.Millisecond)})
 	ended := make(chan error, 2)
-	_, err := w.connect("job.local-a", w.gate.o.Tickets.Issue("local-a", "j"),
+	_, err := w.connect("job.a-local", w.gate.o.Tickets.Issue("a-local", "j"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { ended <- err }),
 		nats.ClosedHandler(func(nc *nats.Conn) { ended <- nc.LastError() }))
 	if err != nil {
@@ -123,12 +123,12 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, table := range map[string]bus.Table{"spec": w.table, "l.state": w.table, "l.s.local-b.s1": w.table, "l.s.local-a.x": other} {
+	for key, table := range map[string]bus.Table{"spec": w.table, "l.state": w.table, "l.s.b-local.s1": w.table, "l.s.a-local.x": other} {
 		if _, err := table.Put(t.Context(), key, []byte("theirs"), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b := w.as(job, "local-a", w.gate.o.Tickets.Issue("local-a", "j"))
+	b := w.as(job, "a-local", w.gate.o.Tickets.Issue("a-local", "j"))
 	table, err := b.Open(t.Context(), "job_j")
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 	for i := range large {
 		large[i] += byte(i * i >> 7)
 	}
-	for _, key := range []string{"l.s.local-a.s1", "d.local-a.s1.1", "e.local-a.s1.0", "x.local-a.s1.000000000001", "o.local-a.s1.0", "m.s.local-a.s1-1.1", "m.u.local-a.s1-1.1", "m.c.all.local-a.s1-1.1", "m.c.local-b.local-a.s1-1.1", "m.n"} {
+	for _, key := range []string{"l.s.a-local.s1", "d.a-local.s1.1", "e.a-local.s1.0", "x.a-local.s1.000000000001", "o.a-local.s1.0", "m.s.a-local.s1-1.1", "m.u.a-local.s1-1.1", "m.c.all.a-local.s1-1.1", "m.c.b-local.a-local.s1-1.1", "m.n"} {
 		rev, err := table.Put(t.Context(), key, large, 0)
 		if err == nil {
 			_, err = table.Put(t.Context(), key, large[1:], rev)
@@ -151,10 +151,10 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 			t.Errorf("put %s: %v", key, err)
 		}
 	}
-	if err := table.Delete(t.Context(), "d.local-a.s1.1"); err != nil {
+	if err := table.Delete(t.Context(), "d.a-local.s1.1"); err != nil {
 		t.Error(err)
 	}
-	for _, key := range []string{"spec", "l.state", "l.s.local-b.s1", "l.s.local-a.s1"} {
+	for _, key := range []string{"spec", "l.state", "l.s.b-local.s1", "l.s.a-local.s1"} {
 		if _, err := table.Get(t.Context(), key); err != nil {
 			t.Errorf("get %s: %v", key, err)
 		}
@@ -163,14 +163,14 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 		t.Errorf("%d keys, %v", len(all), err)
 	}
 	for v := range watch.Updates() {
-		if v.Key == "l.s.local-a.s1" {
+		if v.Key == "l.s.a-local.s1" {
 			break
 		}
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for _, key := range []string{"spec", "l.state", "l.s.local-b.s1", "l.s.local-ab.s1", "d.local-b.s1.1", "x.local-b.s1.000000000001", "m.s.local-b.s1-1.1", "m.u.x", "claim.s", "a.x"} {
+	for _, key := range []string{"spec", "l.state", "l.s.b-local.s1", "l.s.ab-local.s1", "d.b-local.s1.1", "x.b-local.s1.000000000001", "m.s.b-local.s1-1.1", "m.u.x", "claim.s", "a.x"} {
 		v, _ := w.table.Get(ctx, key)
 		if _, err := table.Put(ctx, key, []byte("mine"), v.Rev); !errors.Is(err, bus.ErrAuth) || errors.Is(err, bus.ErrUnknown) {
 			t.Errorf("put %s: %v", key, err)
@@ -179,12 +179,12 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 			t.Errorf("%s was written", key)
 		}
 	}
-	if _, err := b.Request(ctx, "hydra.ask.operator.local-a", nil); !errors.Is(err, bus.ErrAuth) {
+	if _, err := b.Request(ctx, "hydra.ask.operator.a-local", nil); !errors.Is(err, bus.ErrAuth) {
 		t.Errorf("to ask as an operator: %v", err)
 	}
 
 	// What a client of NATS could try that does not go by our rules.
-	nc, err := w.connect("job.local-a", w.gate.o.Tickets.Issue("local-a", "j"))
+	nc, err := w.connect("job.a-local", w.gate.o.Tickets.Issue("a-local", "j"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 		"$JS.API.STREAM.DELETE.HYDRA_job_j", "$JS.API.STREAM.PURGE.HYDRA_job_j", "$JS.API.STREAM.UPDATE.HYDRA_job_j", "$JS.API.STREAM.CREATE.X",
 		"$JS.API.STREAM.MSG.DELETE.HYDRA_job_j", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.LIST", "$JS.API.CONSUMER.NAMES.HYDRA_job_j", "$JS.API.INFO",
 		"$JS.API.STREAM.INFO.HYDRA_job_k", "$JS.API.STREAM.MSG.GET.HYDRA_job_k", "$JS.API.CONSUMER.CREATE.HYDRA_job_k.c.hydra.t.>", "$JS.API.DIRECT.GET.HYDRA_job_k",
-		"$JS.API.CONSUMER.DURABLE.CREATE.HYDRA_job_j.d", "$SYS.REQ.SERVER.PING", "hydra.m.hydra.beat.local-a", "hydra.m.hydra.order.local-b", "hydra.sweep.job_j.x.l.state",
+		"$JS.API.CONSUMER.DURABLE.CREATE.HYDRA_job_j.d", "$SYS.REQ.SERVER.PING", "hydra.m.hydra.beat.a-local", "hydra.m.hydra.order.b-local", "hydra.sweep.job_j.x.l.state",
 	} {
 		if err := refusedBy(nc, subject); err != nil {
 			t.Errorf("%s: %v", subject, err)
@@ -202,7 +202,7 @@ func TestAClientReachesOnlyWhatIsItsOwn(t *testing.T) {
 	if _, err := w.own.Open(t.Context(), "job_j"); err != nil {
 		t.Error(err)
 	}
-	for _, subject := range []string{"hydra.m.>", "_INBOX.>", "_INBOX.local-b.>", "hydra.t.>", "$JS.>", "$SYS.>", ">"} {
+	for _, subject := range []string{"hydra.m.>", "_INBOX.>", "_INBOX.b-local.>", "hydra.t.>", "$JS.>", "$SYS.>", ">"} {
 		if err := deafTo(nc, subject); err != nil {
 			t.Errorf("%s: %v", subject, err)
 		}
@@ -247,23 +247,23 @@ func TestAViewerOnlyReads(t *testing.T) {
 	if _, err := w.table.Put(t.Context(), "l.state", []byte("s"), 0); err != nil {
 		t.Fatal(err)
 	}
-	table, err := w.as(trust.Viewer, "local-v", password).Open(t.Context(), "job_j")
+	table, err := w.as(trust.Viewer, "v-local", password).Open(t.Context(), "job_j")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v, err := table.Get(t.Context(), "l.state"); err != nil || string(v.Data) != "s" {
 		t.Errorf("%q, %v", v.Data, err)
 	}
-	for _, key := range []string{"l.state", "m.n", "o.local-a.s1.0", "m.s.u1.1"} {
+	for _, key := range []string{"l.state", "m.n", "o.a-local.s1.0", "m.s.u1.1"} {
 		if _, err := table.Put(t.Context(), key, nil, 0); !errors.Is(err, bus.ErrAuth) {
 			t.Errorf("put %s: %v", key, err)
 		}
 	}
-	table, err = w.as(trust.Operator, "local-o", password).Open(t.Context(), "job_j")
+	table, err = w.as(trust.Operator, "o-local", password).Open(t.Context(), "job_j")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]error{"l.state": bus.ErrAuth, "l.s.local-a.s1": bus.ErrAuth, "x.local-a.s1.1": bus.ErrAuth, "spec": bus.ErrAuth, "m.n": nil, "m.s.u1.1": nil, "o.local-a.s1.0": nil} {
+	for key, want := range map[string]error{"l.state": bus.ErrAuth, "l.s.a-local.s1": bus.ErrAuth, "x.a-local.s1.1": bus.ErrAuth, "spec": bus.ErrAuth, "m.n": nil, "m.s.u1.1": nil, "o.a-local.s1.0": nil} {
 		if _, err := table.Put(t.Context(), key, nil, 0); !errors.Is(err, want) {
 			t.Errorf("an operator puts %s: %v", key, err)
 		}

@@ -31,8 +31,11 @@ const (
 const answerTime = 30 * time.Second
 
 // A name that a connection gives itself: the role that it wants to have, and an ID
-// that begins with that of its identity.
-var named = regexp.MustCompile(`^(admin|operator|viewer|client|job)\.([a-z0-9]{1,64}-[a-z0-9]{1,32})$`)
+// that ends with that of its identity. What comes before tells its connections apart.
+var named = regexp.MustCompile(`^(admin|operator|viewer|client|job)\.([a-z0-9]{1,32}-[a-z0-9]{1,64})$`)
+
+// NewID makes up an ID for connections of an identity.
+func NewID(identity string) string { return randomText()[:8] + "-" + identity }
 
 // Name is how a connection is to call itself.
 func Name(as trust.Role, id string) string { return string(as) + "." + id }
@@ -46,7 +49,7 @@ func parse(name string) (as trust.Role, id, identity string, ok bool) {
 	if m == nil {
 		return "", "", "", false
 	}
-	identity, _, _ = strings.Cut(m[2], "-")
+	_, identity, _ = strings.Cut(m[2], "-")
 	return trust.Role(m[1]), m[2], identity, true
 }
 
