@@ -270,6 +270,9 @@ func (s *server) drop(j *job) {
 	}
 }
 
+// mostAdopted is how many jobs are looked for at a time: beats may tell of any.
+const mostAdopted = 64
+
 // adopt begins to coordinate a job of which a client has a session, and which is
 // not known: this server has just started, or another one made the job. If there
 // is no such job, the client is told.
@@ -387,8 +390,10 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 			continue
 		}
 		s.mu.Lock()
-		begin := !s.adopted[p.Job] && s.life.Err() == nil
-		s.adopted[p.Job] = true
+		begin := !s.adopted[p.Job] && len(s.adopted) < mostAdopted && s.life.Err() == nil
+		if begin {
+			s.adopted[p.Job] = true
+		}
 		s.mu.Unlock()
 		if begin {
 			s.wg.Go(func() { s.adopt(b.Client, p) })
