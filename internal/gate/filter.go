@@ -148,7 +148,9 @@ func (f *filter) unsubscribe(args []string) error {
 	if len(args) < 1 || len(args) > 2 || !plain(args...) {
 		return errProtocol
 	}
-	delete(f.subs, args[0])
+	if len(args) == 1 {
+		delete(f.subs, args[0])
+	} // else it lives until so many messages came, which may be never
 	return f.say(append([]string{"UNSUB"}, args...)...)
 }
 

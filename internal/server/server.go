@@ -98,7 +98,13 @@ type client struct {
 	told    time.Time            // to leave
 	tickets map[string]time.Time // when it was given one, by job
 	leaving bool                 // it does
+
+	adopting int // jobs that it told of and that are being looked for: see adopt
 }
+
+// mostAdopting is for how many jobs of which one client tells is looked at once: it may
+// make them up.
+const mostAdopting = 8
 
 func (c *client) String() string { return fmt.Sprintf("%s (%s, process %d)", c.Client, c.Host, c.PID) }
 
@@ -270,24 +276,22 @@ func (s *server) drop(j *job) {
 	}
 }
 
-// mostAdopted is how many jobs are looked for at a time: beats may tell of any.
-const mostAdopted = 64
-
 // adopt begins to coordinate a job of which a client has a session, and which is
 // not known: this server has just started, or another one made the job. If there
 // is no such job, the client is told.
-func (s *server) adopt(c ledger.ClientID, p wire.Pulse) {
+func (s *server) adopt(from *client, p wire.Pulse) {
 	ctx, cancel := context.WithTimeout(s.life, askTime)
 	defer cancel()
 	_, err := s.find(ctx, p.Job)
 	switch {
 	case errors.Is(err, bus.ErrNoTable):
-		s.order(c, wire.Order{Job: p.Job, Session: p.Session, Over: true, Ended: true})
+		s.order(wire.Owner(p.Session), wire.Order{Job: p.Job, Session: p.Session, Over: true, Ended: true})
 	case err != nil && s.life.Err() == nil:
-		s.log.Warn("job can not be read", "job", p.Job, "err", err)
+		s.log.Warn("job can not be read", "job", joblog.Clean(p.Job, mostLogName), "err", err)
 	}
 	s.mu.Lock()
 	delete(s.adopted, p.Job)
+	from.adopting--
 	s.mu.Unlock()
 }
 
@@ -390,13 +394,14 @@ func (s *server) heard(_ context.Context, m bus.Msg) {
 			continue
 		}
 		s.mu.Lock()
-		begin := !s.adopted[p.Job] && len(s.adopted) < mostAdopted && s.life.Err() == nil
+		begin := !s.adopted[p.Job] && c.adopting < mostAdopting && s.life.Err() == nil
 		if begin {
 			s.adopted[p.Job] = true
+			c.adopting++
 		}
 		s.mu.Unlock()
 		if begin {
-			s.wg.Go(func() { s.adopt(b.Client, p) })
+			s.wg.Go(func() { s.adopt(c, p) })
 		}
 	}
 }

@@ -24,7 +24,8 @@ func (s *server) ticket(to ledger.ClientID, job string) string {
 }
 
 // renewTickets gives a client new tickets for the jobs that it works on, long before
-// those that it has are good no more.
+// those that it has are good no more. That it works on a job is its own word, so there
+// is none for a job that has ended, of which nobody is to change the result.
 func (s *server) renewTickets(b *wire.Beat) {
 	if s.o.Ticket == nil {
 		return
@@ -32,7 +33,7 @@ func (s *server) renewTickets(b *wire.Beat) {
 	for _, p := range b.Sessions {
 		s.mu.Lock()
 		j, c := s.jobs[p.Job], s.clients[b.Client]
-		due := j != nil && c != nil && time.Since(c.tickets[p.Job]) > s.o.TicketLife/2
+		due := j != nil && j.phase() != ledger.Ended && c != nil && time.Since(c.tickets[p.Job]) > s.o.TicketLife/2
 		s.mu.Unlock()
 		if due {
 			s.order(b.Client, wire.Order{Job: p.Job, Ticket: s.ticket(b.Client, p.Job)})
