@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -346,5 +348,53 @@ func TestTicketsAreRenewedWhileAJobGoesOn(t *testing.T) {
 	wg.Wait()
 	if strings.Contains(said.String(), "lost") {
 		t.Errorf("the client said:\n%s", said.String())
+	}
+}
+
+// TestAnEngineElsewhereNeedsNoMoreThanTheDocsSay has users of an engine with the permissions
+// that docs/security.md gives as an example.
+func TestAnEngineElsewhereNeedsNoMoreThanTheDocsSay(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "security.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := map[string]*server.User{}
+	user := func(name string) *server.User {
+		if users[name] == nil {
+			users[name] = &server.User{Username: name, Password: "of " + name, Permissions: &server.Permissions{Publish: &server.SubjectPermission{}, Subscribe: &server.SubjectPermission{}}}
+		}
+		return users[name]
+	}
+	for _, line := range regexp.MustCompile(`(?m)^(client|operator)? +(publish|subscribe) +(.*)$`).FindAllStringSubmatch(string(text), -1) {
+		name := cmp.Or(line[1], map[bool]string{true: "operator", false: "client"}[users["operator"] != nil])
+		to := user(name).Permissions.Publish
+		if line[2] == "subscribe" {
+			to = user(name).Permissions.Subscribe
+		}
+		for _, subject := range strings.Fields(line[3]) {
+			before, rest, several := strings.Cut(subject, "{")
+			names, after, _ := strings.Cut(rest, "}")
+			if !several {
+				to.Allow = append(to.Allow, subject)
+				continue
+			}
+			for _, name := range strings.Split(names, ",") {
+				to.Allow = append(to.Allow, before+name+after)
+			}
+		}
+	}
+	all := &server.User{Username: "server", Password: "of server"}
+	at := elsewhere(t, &server.Options{Users: []*server.User{user("client"), user("operator"), all}})
+	creds := func(name string) Access {
+		return secretFile(t, fmt.Appendf(nil, `{"user":%q,"password":"of %s"}`, name, name))
+	}
+	address := served(t, ServeOptions{NATS: "nats://" + at, Access: creds("server")})
+	works(t, address, creds("client"), creds("operator"))
+	s, err := Connect(t.Context(), address, &ConnectOptions{Access: creds("client")})
+	if err == nil {
+		s.Close()
+	}
+	if !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("a client asks as an operator: %v", err)
 	}
 }

@@ -71,7 +71,7 @@ var layers = []layer{
 
 	{"internal/faultfs", "", "github.com/hanwen/go-fuse/v2 golang.org/x/sys"}, // imported by tests only
 	{"internal/chaos", "", ""},
-	{"internal/enemy", "", ""}, // tests only
+	{"internal/enemy", "", ""},    // tests only
 	{"internal/sim", "", ""},      // tests only
 	{"internal/testaddr", "", ""}, // imported by tests only
 	{"script/licenses", "", ""},

@@ -271,3 +271,44 @@ func TestWhatIsAllowedHasToBeThere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestALyingServerHasNothingReadOutsideOfTheRoot(t *testing.T) {
+	root, lives := victim(t)
+	inside := t.TempDir()
+	if err := os.Symlink(root, filepath.Join(inside, "link")); err != nil {
+		t.Skip(err)
+	}
+	within, err := walk.OpenWithin(inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer within.Close()
+	rules := &hostRules{allow: []string{"wiper"}, root: within}
+	inBubble(t, 1, func(b *bubble) {
+		l := b.lie()
+		// The words of a path tell.
+		l.submit("outside", root, wiperSettings{Wipe: true})
+		l.aClient(wiperApp(false), rules)
+		want := root + " does not lie in " + inside + ", to which --root confines the client"
+		for _, o := range []wire.Order{{Look: true}, {Open: true}} {
+			l.order(o)
+			if seen, session := l.told(); len(seen) != 1 || seen[0] != want || session != "" {
+				t.Errorf("%+v: session %q, told %q", o, session, seen)
+			}
+		}
+		// Those of a link do not.
+		l.submit("link", inside+"/link/", wiperSettings{Wipe: true})
+		l.order(wire.Order{Look: true})
+		if seen, _ := l.told(); len(seen) != 1 || seen[0] != inside+"/link/: "+walk.ErrOutside.Error() {
+			t.Errorf("told %q", seen)
+		}
+		l.order(wire.Order{Open: true})
+		l.begin()
+		if _, session := l.told(); session == "" {
+			t.Error("there was no session to begin with")
+		}
+	})
+	if !lives() {
+		t.Error("the file is gone")
+	}
+}

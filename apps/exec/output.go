@@ -108,6 +108,8 @@ type outputDir struct {
 	root *os.Root
 	info os.FileInfo
 	as   *hydra.Account // whose files they are; nil: those of this process
+
+	within *walk.Within // it lies in this directory, as all does; nil: no bound
 }
 
 // holds tells whether a directory is this one: no command runs for what commands have
@@ -128,12 +130,15 @@ func (d *outputDir) refuse(path string) error {
 	if d == nil {
 		return nil
 	}
-	path, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
+	if d.within.Path() == "" {
+		// Of a directory with a bound the name may be another one by now.
+		var err error
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
 	}
 	for {
-		fi, err := os.Stat(path)
+		fi, err := d.within.Stat(path)
 		if err != nil {
 			return err
 		}
@@ -141,7 +146,7 @@ func (d *outputDir) refuse(path string) error {
 			return errors.New("it lies in the directory of --output-dir")
 		}
 		above := filepath.Dir(path)
-		if above == path {
+		if above == path || d.within.Check(above) != nil {
 			return nil
 		}
 		path = above
@@ -165,7 +170,7 @@ func openOutputDir(within *walk.Within, dir string, as *hydra.Account) (*outputD
 	if as != nil && !ownedBy(fi, as.UID) {
 		return nil, errors.Join(fmt.Errorf("%s does not belong to %s, as whom commands run here: name a directory that does", dir, as.Name), root.Close())
 	}
-	return &outputDir{root, fi, as}, nil
+	return &outputDir{root, fi, as, within}, nil
 }
 
 // create makes a file of its own: whatever has its name is removed, so that nothing

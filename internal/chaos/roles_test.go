@@ -70,7 +70,8 @@ func play(ctx context.Context, role string) error {
 		return nil
 	case "client":
 		workers, _ := strconv.Atoi(os.Getenv("HYDRA_CHAOS_WORKERS"))
-		return hydra.Work(ctx, address, &hydra.WorkOptions{Workers: workers, Logger: log}, application())
+		app := application()
+		return hydra.Work(ctx, address, &hydra.WorkOptions{Workers: workers, Allow: []string{app.Info().Name}, Logger: log}, app)
 	case "submit":
 		s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Wait: true, Logger: log})
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+
+	"golang.org/x/time/rate"
 )
 
 // Bounds of connections. Those that have not proved yet who they are push out the
@@ -11,16 +13,47 @@ import (
 const (
 	mostKnocking = 1024 // of all
 	mostOfOne    = 64   // of them, from one address
-	mostOfID     = 4096 // of one identity that has proved who it is
+	mostOfID     = 512  // of one identity that has proved who it is
+	mostOfLocal  = 16 << 10
 	mostInside   = 64 << 10
 )
+
+// member is an identity that has connections. Its limits are for all of them together.
+type member struct {
+	n       int
+	hints   *rate.Limiter // messages of clients
+	creates *rate.Limiter // consumers, which read tables
+}
+
+// A client beats twenty times a second while it is hungry, and tells little else; a job or
+// a command makes a few consumers.
+const (
+	hintsPerSecond   = 400
+	createsPerSecond = 20
+	createBurst      = 200
+)
+
+func newMember(identity string) *member {
+	if identity == Local { // whose server it is
+		return &member{hints: rate.NewLimiter(rate.Inf, 0), creates: rate.NewLimiter(rate.Inf, 0)}
+	}
+	return &member{hints: rate.NewLimiter(hintsPerSecond, 4*hintsPerSecond), creates: rate.NewLimiter(createsPerSecond, createBurst)}
+}
+
+func most(identity string) int {
+	if identity == Local {
+		return mostOfLocal
+	}
+	return mostOfID
+}
 
 // visitor is a connection.
 type visitor struct {
 	conn     net.Conn // of TLS, if there is
 	raw      net.Conn
 	from     netip.Prefix
-	identity string        // "": not known yet
+	identity string // "": not known yet
+	member   *member
 	done     chan struct{} // closed when the HTTP server has ended it; nil: it has not got it
 }
 
@@ -30,13 +63,13 @@ type crowd struct {
 	all    map[*visitor]struct{}
 	knocks map[netip.Prefix][]*visitor // that have proved nothing yet, the oldest first
 	count  int                         // of knocks
-	of     map[string]int              // by identity
+	of     map[string]*member          // by identity
 	handed map[net.Conn]*visitor       // that the HTTP server has
 }
 
 func (c *crowd) init() {
 	c.all, c.knocks = map[*visitor]struct{}{}, map[netip.Prefix][]*visitor{}
-	c.of, c.handed = map[string]int{}, map[net.Conn]*visitor{}
+	c.of, c.handed = map[string]*member{}, map[net.Conn]*visitor{}
 }
 
 // prefix is what limits go by: an address, or of IPv6 the network that one site has.
@@ -110,12 +143,17 @@ func (c *crowd) known(v *visitor) {
 func (c *crowd) admit(v *visitor, identity string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of[identity] >= mostOfID {
+	m := c.of[identity]
+	if m == nil {
+		m = newMember(identity)
+		c.of[identity] = m
+	}
+	if m.n >= most(identity) {
 		return false
 	}
 	c.known(v)
-	c.of[identity]++
-	v.identity = identity
+	m.n++
+	v.identity, v.member = identity, m
 	return true
 }
 
@@ -126,8 +164,9 @@ func (c *crowd) leave(v *visitor) {
 	defer c.mu.Unlock()
 	delete(c.all, v)
 	c.known(v)
-	if v.identity != "" {
-		if c.of[v.identity]--; c.of[v.identity] == 0 {
+	if m := v.member; m != nil {
+		// Limits are kept of those who may come again at once to have new ones.
+		if m.n--; m.n == 0 && m.hints.Tokens() >= float64(m.hints.Burst()) && m.creates.Tokens() >= float64(m.creates.Burst()) {
 			delete(c.of, v.identity)
 		}
 	}

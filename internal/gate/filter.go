@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Limits of the protocol.
@@ -41,22 +39,24 @@ func (e *forbidden) Error() string { return e.told }
 //     pushes to a subject that it names itself.
 //   - Headers make the engine do more than store a message. One is allowed, the
 //     compare-and-set.
-//   - What is too long, too much, or never comes to its end.
+//   - What is too long, too much, or never comes to its end; and requests of somebody who
+//     does not read the answers.
 type filter struct {
-	in      *bufio.Reader // of mostLine at least
-	out     *bufio.Writer
-	r       rights
-	limit   *rate.Limiter
-	creates *rate.Limiter
-	subs    map[string]struct{}
+	in   *bufio.Reader // of mostLine at least
+	out  *bufio.Writer
+	r    rights
+	m    *member
+	subs map[string]struct{}
 	// begun and ended bracket what has to come in one go.
 	begun, ended func()
+	// heard waits until the other side has read what it was sent.
+	heard func()
 }
 
-func newFilter(in *bufio.Reader, out *bufio.Writer, r rights) *filter {
+func newFilter(in *bufio.Reader, out *bufio.Writer, r rights, m *member) *filter {
 	return &filter{
-		in: in, out: out, r: r, limit: limiter(r), creates: rate.NewLimiter(20, 200),
-		subs: map[string]struct{}{}, begun: func() {}, ended: func() {},
+		in: in, out: out, r: r, m: m, subs: map[string]struct{}{},
+		begun: func() {}, ended: func() {}, heard: func() {},
 	}
 }
 
@@ -187,11 +187,12 @@ func (f *filter) publish(ctx context.Context, args []string, headers bool) error
 	if reply != "" && !f.mine(reply) {
 		return &forbidden{"Permissions Violation for Reply to " + strconv.Quote(reply)}
 	}
-	if f.limit != nil {
-		if err := f.limit.Wait(ctx); err != nil {
+	if f.r.hints {
+		if err := f.m.hints.Wait(ctx); err != nil {
 			return err
 		}
 	}
+	f.heard()
 	payload := make([]byte, size+2)
 	if _, err := io.ReadFull(f.in, payload); err != nil {
 		return err
@@ -205,14 +206,11 @@ func (f *filter) publish(ctx context.Context, args []string, headers bool) error
 			return err
 		}
 	}
-	if strings.HasPrefix(subject, "$JS.API.CONSUMER.CREATE.") {
-		if headers || reply == "" {
+	if call, ok := strings.CutPrefix(subject, "$JS.API.CONSUMER."); ok {
+		if headers || reply == "" && !strings.HasPrefix(call, "DELETE.") {
 			return errProtocol
 		}
-		if err := f.creates.Wait(ctx); err != nil {
-			return err
-		}
-		if payload, err = pullOnly(payload); err != nil {
+		if payload, err = f.consumer(ctx, call, payload); err != nil {
 			return err
 		}
 	}
@@ -297,6 +295,46 @@ type consumer struct {
 
 // longestUnused is how long a consumer that nobody asks may stay.
 const longestUnused = 5 * time.Minute
+
+// consumer is what comes through of a call about consumers.
+func (f *filter) consumer(ctx context.Context, call string, payload []byte) ([]byte, error) {
+	switch {
+	case strings.HasPrefix(call, "CREATE."):
+		if err := f.m.creates.Wait(ctx); err != nil {
+			return nil, err
+		}
+		return pullOnly(payload)
+	case strings.HasPrefix(call, "MSG.NEXT."):
+		return bounded(payload)
+	}
+	return payload, nil
+}
+
+// next is what is wanted of a consumer.
+type next struct {
+	Expires   time.Duration `json:"expires,omitempty"`
+	Batch     int           `json:"batch,omitempty"`
+	MaxBytes  int           `json:"max_bytes,omitempty"`
+	NoWait    bool          `json:"no_wait,omitempty"`
+	Heartbeat time.Duration `json:"idle_heartbeat,omitempty"`
+}
+
+// mostBytes is how much may be asked for at a time: it is in memory until it is read.
+const mostBytes = 8 << 20
+
+// bounded writes a wish for what a consumer has anew.
+func bounded(payload []byte) ([]byte, error) {
+	var n next
+	if len(payload) > 0 {
+		if err := json.Unmarshal(payload, &n); err != nil {
+			return nil, errProtocol
+		}
+	}
+	if n.MaxBytes <= 0 || n.MaxBytes > mostBytes {
+		n.MaxBytes = mostBytes
+	}
+	return json.Marshal(&n)
+}
 
 // pullOnly writes a wish for a consumer anew, with nothing but what is known to be
 // harmless, so that it does not matter how the engine reads what is not.

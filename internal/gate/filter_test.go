@@ -17,7 +17,7 @@ import (
 func through(in string) (out string, err error) {
 	var b bytes.Buffer
 	w := bufio.NewWriter(&b)
-	f := newFilter(bufio.NewReaderSize(strings.NewReader(in), bufferSize), w, ofJob("c-id", "j"))
+	f := newFilter(bufio.NewReaderSize(strings.NewReader(in), bufferSize), w, ofJob("c-id", "j"), newMember(Local))
 	for err == nil {
 		err = f.line(context.Background())
 	}

@@ -304,11 +304,3 @@ func (g *Gate) void(pass string) {
 	defer g.mu.Unlock()
 	delete(g.passes, pass)
 }
-
-// limiter is for what one connection says.
-func limiter(r rights) *rate.Limiter {
-	if r.perSecond == 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(r.perSecond), int(4*r.perSecond))
-}

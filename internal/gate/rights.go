@@ -13,18 +13,15 @@ import (
 // rights are what a connection may say and hear.
 type rights struct {
 	natsd.Rights
-	inbox     string  // what answers have to begin with
-	message   int     // the longest in bytes
-	perSecond float64 // messages; 0: any number
-	creates   bool    // consumers, which read tables
+	inbox   string // what answers have to begin with
+	message int    // the longest in bytes
+	hints   bool   // it sends hints, which are limited
 }
 
 // Limits of messages.
 const (
 	longHint  = 64 << 10 // more than bus.MaxMessage, with headers
 	longValue = 1<<20 + 64<<10
-	// A client's beats, twenty a second while it is hungry, and what else it tells.
-	hintsPerSecond = 200
 )
 
 // answerTime is how long somebody who is asked may take.
@@ -64,11 +61,10 @@ func of(as trust.Role, id string) rights {
 	hint := func(format string, v ...any) string { return "hydra.m.hydra." + fmt.Sprintf(format, v...) }
 	switch as {
 	case trust.Client:
-		r.perSecond, r.Answer = hintsPerSecond, answerTime
+		r.hints, r.Answer = true, answerTime
 		r.Publish = []string{hint("hello.%s", id), hint("beat.%s", id), hint("sight.%s", id), hint("logs.%s", id)}
 		r.Subscribe = append(r.Subscribe, hint("order.%s", id), hint("peer.%s", id))
 	case trust.Viewer, trust.Operator, trust.Admin:
-		r.creates = true
 		r.Publish = append(reads("*"), hint("ask.%s.%s", as, id), hint("peer.*"))
 		r.Subscribe = append(r.Subscribe, hint("news.*"))
 		if as == trust.Viewer {
@@ -86,7 +82,7 @@ func of(as trust.Role, id string) rights {
 // ofJob is what a client may do that has a ticket for a job.
 func ofJob(client, name string) rights {
 	table := "job_" + name
-	r := rights{inbox: Inbox(client) + ".", message: longValue, creates: true}
+	r := rights{inbox: Inbox(client) + ".", message: longValue}
 	r.Subscribe = []string{r.inbox + ">"}
 	r.Publish = reads("HYDRA_" + table)
 	// Its own record and what that names, and its letters.

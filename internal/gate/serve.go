@@ -54,7 +54,7 @@ func greet(line []byte, secure bool) ([]byte, error) {
 	return fmt.Appendf(nil, "INFO %s\r\n", text), err
 }
 
-const bufferSize = 64 << 10
+const bufferSize = 16 << 10
 
 // wholeTime is how long a line with its payload may take from its first byte to its last.
 const wholeTime = 30 * time.Second
@@ -106,7 +106,11 @@ func (g *Gate) serve(v *visitor) error {
 	defer v.conn.Close()
 	defer engine.Close()
 	var mu sync.Mutex // of what is written to the other side
-	f := newFilter(in, out, r)
+	f := newFilter(in, out, r, v.member)
+	f.heard = func() {
+		mu.Lock()
+		mu.Unlock() //lint:ignore SA2001 it is held for as long as something is being sent
+	}
 	f.begun = func() { _ = v.conn.SetReadDeadline(time.Now().Add(wholeTime)) }
 	f.ended = func() { _ = v.conn.SetReadDeadline(time.Time{}) }
 	wg.Go(func() {

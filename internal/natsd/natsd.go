@@ -71,7 +71,7 @@ func Start(o Options) (*Server, error) {
 		JetStreamMaxStore:      math.MaxInt64 / 4, // part of what was free at the start
 		SyncAlways:             true,
 		// A client that is busy may leave a large value unread for a while.
-		MaxPending:    512 << 20,
+		MaxPending:    128 << 20,
 		WriteDeadline: time.Minute,
 		PingInterval:  20 * time.Second, // a client that is gone is noticed within a minute
 	}
