@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/bus/natsbus"
@@ -237,22 +236,6 @@ func (s *session) denies(lines ...string) {
 	for _, line := range lines {
 		if refused := s.say(line); len(refused) != 1 || !strings.Contains(refused[0], "Permissions Violation") {
 			s.t.Errorf("%s said %.120q and was told %q", s.user, line, refused)
-		}
-	}
-}
-
-// soon bounds what has to happen by itself.
-func soon(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	until := time.NewTimer(patience)
-	defer until.Stop()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for !done() {
-		select {
-		case <-again.C:
-		case <-until.C:
-			t.Fatal(what)
 		}
 	}
 }
