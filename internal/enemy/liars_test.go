@@ -179,7 +179,7 @@ var liars = []attack{
 			Outs: []ledger.Bag{{K: 7, Items: []walk.Item{item}}, {K: 7, Roots: true}}, Data: []byte("{"), DataKeys: []string{"spec", "../x"}, Errors: []uint32{1 << 31}, Output: 1<<32 - 1, Notes: []string{"\x1b[2J\nforged"},
 		}
 		right := ledger.Encode(&record)
-		for n := range 40 {
+		for n := range 12 {
 			data := right
 			if n > 0 {
 				data = mutant(random, right)

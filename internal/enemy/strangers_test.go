@@ -2,10 +2,14 @@ package enemy
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -126,6 +130,18 @@ var strangers = []attack{
 		if status, err := e.post(t, "/v1/renew", `{"csr":""}`, certificate(t, theirs)); status != 403 {
 			t.Errorf("renewal of a certificate of another CA: %d, %v", status, err)
 		}
+		// The identity of a member, as another CA certifies it, in the name of the right one.
+		victim := w.stolen(t, 0)
+		for _, role := range []string{"client", "operator", "admin"} {
+			pair := forge(t, victim, role)
+			if nc, err := e.inside(t, pair, role+"."+named(t, victim, "a"), ""); err == nil {
+				nc.Close()
+				t.Errorf("a forged certificate came in as %s", role)
+			}
+			if status, err := e.post(t, "/v1/renew", `{"csr":""}`, pair); status != 403 {
+				t.Errorf("renewal of a forged certificate: %d, %v", status, err)
+			}
+		}
 		// The right CA behind one's own certificate, which it did not sign.
 		forged := certificate(t, theirs)
 		forged.Certificate = append(forged.Certificate[:1:1], certificate(t, w.stolen(t, 0)).Certificate...)
@@ -194,6 +210,37 @@ var strangers = []attack{
 		}
 	}},
 	{"a token guessed many times", guess},
+}
+
+// forge makes a certificate that says what a member's does, and of another role if that is
+// wanted, by a CA that calls itself as the right one does.
+func forge(t *testing.T, of *trust.Credential, role string) tls.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(of.CA))
+	right, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := x509.ParseCertificate(certificate(t, of).Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(like, by *x509.Certificate) []byte {
+		der, err := x509.CreateCertificate(rand.Reader, like, by, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	ca, leaf := *right, *shown
+	ca.SubjectKeyId, leaf.AuthorityKeyId = nil, nil
+	leaf.Subject.OrganizationalUnit = []string{"hydra-" + role}
+	leaf.PublicKey, ca.PublicKey = key.Public(), key.Public()
+	return tls.Certificate{Certificate: [][]byte{sign(&leaf, &ca), sign(&ca, &ca), right.Raw}, PrivateKey: key}
 }
 
 // refuses makes sure that nobody can join with a token any more.
