@@ -19,7 +19,7 @@ func TestNothingAnEnemyDoesDisturbsAJob(t *testing.T) {
 	table := w.table(t, w.archive)
 	before := contents(t, table)
 	t.Run("attack", func(t *testing.T) {
-		for _, a := range slices.Concat(strangers, noises) {
+		for _, a := range slices.Concat(strangers, noises, rogues, liars) {
 			t.Run(a.name, func(t *testing.T) {
 				t.Parallel()
 				w.during(t, func(running string) { a.do(t, w, running) })

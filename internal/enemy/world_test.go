@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,11 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"} {
 		os.Setenv(name, home)
 	}
+	flag.Parse()
+	// Attacks mostly wait.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
@@ -58,6 +64,7 @@ type world struct {
 	root    string
 	want    any      // what a job counts of the tree
 	archive string   // a job that has ended
+	held    string   // a job that waits for more clients than there are
 	log     *logText // of the server
 
 	hosts atomic.Int64 // that enemies were on
@@ -140,7 +147,41 @@ func open(t *testing.T) *world {
 	if got := doc.Common().Walked.ProcessedDirs; got < dirs {
 		t.Fatalf("%d directories were found in a tree of more than %d", got, dirs)
 	}
+	if job, err = w.submit(t.Context(), &hydra.JobOptions{ID: "held", MinClients: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	w.held = job.ID()
 	return w
+}
+
+// working is the ID of a client that works.
+func (w *world) working(t *testing.T) string {
+	t.Helper()
+	clients, err := w.admin.Clients(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		if len(c.Apps) > 0 {
+			return c.ID
+		}
+	}
+	t.Fatal("no client works")
+	return ""
+}
+
+// keep writes a credential into a file.
+func keep(t *testing.T, c *trust.Credential) string {
+	t.Helper()
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "credential.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // token makes a token as its user would.

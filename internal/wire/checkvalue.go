@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/joblog"
@@ -55,6 +56,8 @@ func checkRecord(r *ledger.Record) error {
 	clean(mostHost, &r.Host)
 	clean(mostReason, &r.Fatal)
 	switch {
+	case !canBe(r.At):
+		return errors.New("it is of a time that can not be")
 	case r.End > ledger.Fenced:
 		return fmt.Errorf("a session can not end as %d", r.End)
 	case len(r.Named) > mostPlaces || len(r.Stalled) > mostPlaces:
@@ -76,6 +79,10 @@ func checkRecord(r *ledger.Record) error {
 	}
 	return nil
 }
+
+// canBe tells whether a time can be written down, in any zone. What is read may be a
+// number of seconds.
+func canBe(t time.Time) bool { return t.Year() > 0 && t.Year() < 9999 }
 
 // checkBag makes the texts of a bag harmless. Its items are checked by who walks them.
 func checkBag(b *ledger.Bag) { clean(mostReason, &b.Why) }
@@ -113,6 +120,9 @@ func checkState(s *ledger.State) error {
 func (l *Letter) check() error {
 	if len(l.Data) > MaxLetter {
 		return fmt.Errorf("it has %d bytes, and may have %d", len(l.Data), MaxLetter)
+	}
+	if !canBe(l.At) {
+		return errors.New("it is of a time that can not be")
 	}
 	return errors.Join(id("topic", l.Topic, false), of("sender", l.Sender, false), l.From.check(), l.To.check())
 }
