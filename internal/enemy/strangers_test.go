@@ -155,8 +155,15 @@ var strangers = []attack{
 		if err != nil {
 			t.Fatal(err)
 		}
+		at, ticket := e.ticketed(t, cred, "busy", w.held)
 		if _, err := w.admin.RevokeToken(t.Context(), id); err != nil {
 			t.Fatal(err)
+		}
+		if _, err := rest(at.conn); err != nil {
+			t.Error("a connection with a ticket of who was revoked:", err)
+		}
+		if text, err := connect(e.secure(t, config(gate.Protocol, pair)), at.user, ticket); strings.Contains(text, "PONG") {
+			t.Errorf("who was revoked came back with a ticket: %q, %v", text, err)
 		}
 		if err := ended(t.Context(), nc); err != nil {
 			t.Error("a connection of who was revoked:", err)
