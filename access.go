@@ -113,7 +113,7 @@ func (g *guest) dial(ctx context.Context, wait bool, over func(error)) (*connect
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !wait || errors.Is(err, bus.ErrRevoked) || errors.Is(err, errRole) || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
+		if !wait || errors.Is(err, bus.ErrRevoked) || errors.Is(err, errRole) || errors.Is(err, errNoCredential) && !g.at.loopback() || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
 			return nil, fmt.Errorf("server %s: %w", g.at.shown(), err)
 		}
 		// Not each attempt is worth a line.
@@ -171,7 +171,7 @@ func (g *guest) attempt(ctx context.Context, over func(error)) (*connection, err
 
 // options are those of a connection: who we are, and how that is shown.
 func (g *guest) options() (*natsbus.Options, error) {
-	o := &natsbus.Options{URL: g.at.url(), Name: "hydra " + g.name, AskToSweep: true}
+	o := &natsbus.Options{URL: g.at.url(), Shown: g.at.shown(), Name: "hydra " + g.name, AskToSweep: true}
 	if g.at.scheme != "" {
 		return o, g.elsewhere(o)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/gate"
@@ -133,6 +134,9 @@ func (d *door) tell(at *address) error {
 	if ip := net.ParseIP(at.host); ip != nil && ip.IsUnspecified() {
 		// All addresses of this machine; commands here use this one.
 		hosts = append(hosts, "127.0.0.1", "::1")
+		if name, err := os.Hostname(); err == nil {
+			hosts = append(hosts, strings.ToLower(name))
+		}
 	}
 	for _, host := range hosts {
 		if err := writeCredential(&address{host: host, port: at.port}, d.own, false); err != nil {
@@ -215,6 +219,9 @@ func (d *door) tokens(a *wire.Ask) (wire.Answer, error) {
 		}
 	case wire.AskTokenRevoke:
 		gone, err := d.authority.Revoke(want.ID)
+		if errors.Is(err, trust.ErrUnknown) {
+			return answer, fmt.Errorf("there is no token of the ID %.40q, and nobody with it who joined", want.ID)
+		}
 		if err != nil {
 			return answer, err
 		}
