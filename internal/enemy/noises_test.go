@@ -1,10 +1,12 @@
 package enemy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -72,9 +74,11 @@ var noises = []attack{
 	}},
 	{"a silent connection x 1,000", func(t *testing.T, w *world, _ string) {
 		e := w.host()
-		var wg sync.WaitGroup
+		dropped := make(chan struct{}, 1000)
+		var dialing, reading sync.WaitGroup
+		t.Cleanup(reading.Wait) // after the connections were closed
 		for i := range 8 {
-			wg.Go(func() {
+			dialing.Go(func() {
 				for n := range 125 {
 					conn, err := e.Dial("", "")
 					if err != nil {
@@ -85,10 +89,23 @@ var noises = []attack{
 					if i == 0 && n < 60 { // some begin TLS
 						_, _ = io.WriteString(conn, "\x16\x03\x01\x02\x00\x01")
 					}
+					reading.Go(func() {
+						if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+							dropped <- struct{}{}
+						}
+					})
 				}
 			})
 		}
-		wg.Wait()
+		dialing.Wait()
+		// All but the newest of one address make room, long before their time is over.
+		for n := range 900 {
+			select {
+			case <-dropped:
+			case <-time.After(5 * time.Second): // they may be silent for ten
+				t.Fatalf("%d of 1000 were dropped", n)
+			}
+		}
 		for range 50 {
 			e.secure(t, config(gate.Protocol))
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -70,13 +71,24 @@ func (s *session) say(lines string) (refused []string) {
 }
 
 // cut sends lines for which the connection has to be ended, and returns the last words.
-func (s *session) cut(lines string) string {
+func (s *session) cut(lines string) (told string) {
 	s.t.Helper()
-	text, err := says(s.conn, lines)
-	if err != nil && !strings.Contains(err.Error(), "cut") {
-		s.t.Errorf("%.200q: %v", lines, err)
+	// It may be ended while this is sent.
+	_, _ = io.WriteString(s.conn, lines+"PING\r\n")
+	for {
+		line, err := s.line()
+		switch {
+		case err != nil && told == "" && !errors.Is(err, io.EOF):
+			return err.Error() // its last words got lost with what it had not read
+		case err != nil:
+			return told
+		case line == "PONG":
+			s.t.Errorf("%s said %.200q, and it goes on", s.user, lines)
+			return ""
+		case strings.HasPrefix(line, "-ERR"):
+			told = line
+		}
 	}
-	return text
 }
 
 // line reads a line; messages are kept.
