@@ -2,7 +2,7 @@ export CGO_ENABLED = 0
 
 PLATFORMS = linux/arm64 freebsd/amd64 darwin/arm64 windows/amd64
 # Where goroutines meet. Their largest tests are left to `make test`.
-CONCURRENT = . ./walk ./cli ./internal/rawdir ./internal/faultfs ./internal/bus/membus ./internal/joblog ./internal/post ./internal/client ./internal/server ./internal/sim
+CONCURRENT = . ./walk ./cli ./internal/rawdir ./internal/faultfs ./internal/bus/membus ./internal/joblog ./internal/post ./internal/client ./internal/server ./internal/gate ./internal/trust ./internal/sim
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 

@@ -12,6 +12,7 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,8 @@ type guest struct {
 	cred credential // as it was found last
 	who  trust.Identity
 	id   string // of this process, in the name of who
+
+	stranger atomic.Pointer[error] // why the other side is not the server
 }
 
 // connection is one to a server, with what it needs.
@@ -110,7 +113,7 @@ func (g *guest) dial(ctx context.Context, wait bool, over func(error)) (*connect
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !wait || errors.Is(err, bus.ErrRevoked) || errors.Is(err, errRole) || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
+		if !wait || errors.Is(err, bus.ErrRevoked) || errors.Is(err, errRole) || errors.Is(err, errNoCredential) && !g.at.loopback() || g.access.Token != "" && errors.Is(err, ErrUnauthorized) {
 			return nil, fmt.Errorf("server %s: %w", g.at.shown(), err)
 		}
 		// Not each attempt is worth a line.
@@ -153,6 +156,9 @@ func (g *guest) attempt(ctx context.Context, over func(error)) (*connection, err
 		}
 	}
 	b, err := natsbus.Connect(ctx, *o)
+	if stranger := g.stranger.Load(); err != nil && stranger != nil {
+		return nil, fmt.Errorf("%w: %w: this is not the server that the credential is of; if it was set up anew, join it with a new token", ErrUnauthorized, *stranger)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +171,7 @@ func (g *guest) attempt(ctx context.Context, over func(error)) (*connection, err
 
 // options are those of a connection: who we are, and how that is shown.
 func (g *guest) options() (*natsbus.Options, error) {
-	o := &natsbus.Options{URL: g.at.url(), Name: "hydra " + g.name, AskToSweep: true}
+	o := &natsbus.Options{URL: g.at.url(), Shown: g.at.shown(), Name: "hydra " + g.name, AskToSweep: true}
 	if g.at.scheme != "" {
 		return o, g.elsewhere(o)
 	}
@@ -200,7 +206,7 @@ func (g *guest) find(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(err, errNoCredential):
-		return g.stranger(ctx, err)
+		return g.nobody(ctx, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
 	case err != nil:
@@ -251,8 +257,8 @@ func (g *guest) fits(c *credential) bool {
 	return err == nil && time.Now().Before(who.NotAfter)
 }
 
-// stranger is why there is no connection without a credential.
-func (g *guest) stranger(ctx context.Context, why error) error {
+// nobody is why there is no connection without a credential.
+func (g *guest) nobody(ctx context.Context, why error) error {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", g.at.hostPort())
 	if err != nil {
@@ -268,6 +274,10 @@ func (g *guest) join(ctx context.Context) (credential, error) {
 	if err != nil {
 		return credential{}, &UsageError{err}
 	}
+	// A token may be good for once: first whether there is room for what it is for.
+	if err := g.canKeep(); err != nil {
+		return credential{}, &UsageError{fmt.Errorf("there is no place for the credential that the token is for: %w", err)}
+	}
 	host, _ := os.Hostname()
 	got, err := trust.Join(ctx, g.at.hostPort(), t, host)
 	if err != nil {
@@ -278,23 +288,48 @@ func (g *guest) join(ctx context.Context) (credential, error) {
 		return credential{}, err
 	}
 	cred := credential{Credential: *got}
-	if g.access.Creds != "" {
-		err = writePrivate(g.access.Creds, cred)
-	} else {
-		err = writeCredential(g.at, cred, who.Role == trust.Client)
-	}
-	if err != nil {
-		return credential{}, fmt.Errorf("keep the credential that the server gave: %w", err)
+	if err := g.keep(cred, who.Role == trust.Client); err != nil {
+		return credential{}, &UsageError{fmt.Errorf("keep the credential that the server gave: %w", err)}
 	}
 	g.log.Info("joined with a token", "address", g.at.shown(), "as", who.Role, "identity", who.ID)
 	return cred, nil
 }
 
+// joinError tells what may be better in a moment from what will not.
 func joinError(err error) error {
-	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, trust.ErrRefused) {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	if errors.Is(err, trust.ErrRefused) || errors.Is(err, trust.ErrForeign) {
+		return fmt.Errorf("%w: %w", ErrUnauthorized, err)
 	}
-	return fmt.Errorf("%w: %w", ErrUnauthorized, err)
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+}
+
+// keep keeps a credential.
+func (g *guest) keep(c credential, client bool) error {
+	if g.access.Creds != "" {
+		return writePrivate(g.access.Creds, c)
+	}
+	return writeCredential(g.at, c, client)
+}
+
+// canKeep tells whether a credential could be kept.
+func (g *guest) canKeep() error {
+	file := g.access.Creds
+	if file == "" {
+		var err error
+		if file, err = credentialFile(g.at, true); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return err
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".credential-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(make([]byte, 4<<10))
+	return errors.Join(err, f.Close())
 }
 
 // password is what a server on the loopback wants to hear. One whose state directory was
@@ -327,6 +362,14 @@ func (g *guest) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnauthorized, err)
 	}
 	c.NextProtos = []string{gate.Protocol}
+	verify := c.VerifyConnection
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		err := verify(s)
+		if g.stranger.Store(nil); err != nil {
+			g.stranger.Store(&err) // the library keeps only its text
+		}
+		return err
+	}
 	// Each new connection takes the newest one.
 	c.Certificates = nil
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -350,8 +393,12 @@ func (g *guest) ticketed(ctx context.Context, ticket func() string) (bus.Bus, er
 	return natsbus.Connect(ctx, *o)
 }
 
-// renewLook is how often it is looked whether the certificate is due.
-const renewLook = time.Hour
+// renewLook is how often it is looked whether the certificate is due, and renewTime how
+// long it may take to renew it.
+const (
+	renewLook = time.Hour
+	renewTime = 10 * time.Second
+)
 
 // keepRenewed renews the certificate when two thirds of its life are over, until the
 // function that it returns is called.
@@ -362,8 +409,8 @@ func (g *guest) keepRenewed() (end func()) {
 		tick := time.NewTicker(renewLook)
 		defer tick.Stop()
 		for {
-			if err := g.renew(ctx); err != nil && ctx.Err() == nil {
-				g.log.Warn("the certificate can not be renewed yet", "address", g.at.shown(), "until", g.who.NotAfter, "err", err)
+			if err := g.renew(); err != nil && ctx.Err() == nil {
+				g.log.Warn("the certificate can not be renewed yet", "address", g.at.shown(), "err", err)
 			}
 			select {
 			case <-ctx.Done():
@@ -375,7 +422,9 @@ func (g *guest) keepRenewed() (end func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-func (g *guest) renew(ctx context.Context) error {
+// renew renews the certificate if that is due. It is not given up when the connection
+// ends: of a short command it would come to nothing otherwise.
+func (g *guest) renew() error {
 	g.mu.Lock()
 	cred := g.cred
 	g.mu.Unlock()
@@ -389,18 +438,20 @@ func (g *guest) renew(ctx context.Context) error {
 		g.mu.Unlock()
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), renewTime)
+	defer cancel()
 	got, err := cred.Renew(ctx, g.at.hostPort())
 	if err != nil {
 		return err
 	}
 	next := credential{Credential: *got}
+	if err := g.keep(next, g.who.Role == trust.Client); err != nil {
+		return err // the old one is good for a while
+	}
 	g.mu.Lock()
 	g.cred = next
 	g.mu.Unlock()
-	if g.access.Creds != "" {
-		return writePrivate(g.access.Creds, next)
-	}
-	return writeCredential(g.at, next, g.who.Role == trust.Client)
+	return nil
 }
 
 // elsewhere is for an engine that runs elsewhere: who we are is its business.
@@ -413,6 +464,8 @@ func (g *guest) elsewhere(o *natsbus.Options) error {
 	case err != nil:
 		return &UsageError{err}
 	}
+	o.Sweeps = g.name == "server"
+	o.AskToSweep = !o.Sweeps
 	o.Token, o.CredsFile, o.NKeyFile = cred.Token, cred.file, cred.nkey
 	if cred.User != "" {
 		o.Login = func() (user, password string) {

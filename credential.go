@@ -209,7 +209,9 @@ func writePrivate(file string, secret any) error {
 		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.Write(append(text, '\n'))
+	if _, err = f.Write(append(text, '\n')); err == nil {
+		err = f.Sync()
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}

@@ -2,6 +2,7 @@ package hydra
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/hydrawalk/hydra/internal/gate"
 	"github.com/hydrawalk/hydra/internal/ledger"
@@ -130,7 +133,10 @@ func (d *door) tell(at *address) error {
 	hosts := []string{at.host}
 	if ip := net.ParseIP(at.host); ip != nil && ip.IsUnspecified() {
 		// All addresses of this machine; commands here use this one.
-		hosts = append(hosts, "127.0.0.1")
+		hosts = append(hosts, "127.0.0.1", "::1")
+		if name, err := os.Hostname(); err == nil {
+			hosts = append(hosts, strings.ToLower(name))
+		}
 	}
 	for _, host := range hosts {
 		if err := writeCredential(&address{host: host, port: at.port}, d.own, false); err != nil {
@@ -138,6 +144,34 @@ func (d *door) tell(at *address) error {
 		}
 	}
 	return nil
+}
+
+// keepTold makes a new certificate for commands of this user when that is due.
+func (d *door) keepTold(ctx context.Context, at *address, log *slog.Logger) {
+	if d.authority == nil {
+		return
+	}
+	tick := time.NewTicker(renewLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !d.own.Due(time.Now()) {
+			continue
+		}
+		host, _ := os.Hostname()
+		admin, err := d.authority.Admin(host)
+		if err == nil {
+			d.own = credential{Credential: *admin}
+			err = d.tell(at)
+		}
+		if err != nil {
+			log.Warn("the certificate of the user of this server can not be renewed yet", "err", err)
+		}
+	}
 }
 
 // ticket makes a ticket for a job.
@@ -185,6 +219,9 @@ func (d *door) tokens(a *wire.Ask) (wire.Answer, error) {
 		}
 	case wire.AskTokenRevoke:
 		gone, err := d.authority.Revoke(want.ID)
+		if errors.Is(err, trust.ErrUnknown) {
+			return answer, fmt.Errorf("there is no token of the ID %.40q, and nobody with it who joined", want.ID)
+		}
 		if err != nil {
 			return answer, err
 		}

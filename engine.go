@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"os"
 
 	"github.com/hydrawalk/hydra/internal/bus"
 	"github.com/hydrawalk/hydra/internal/bus/natsbus"
@@ -21,10 +22,11 @@ type engine struct {
 // engineUser is the name of this process at its engine.
 const engineUser = "hydra"
 
-// startEngine starts an engine that keeps its tables in a directory. g may be nil.
-func startEngine(dir string, g *gate.Gate, log *slog.Logger) (*engine, error) {
+// startEngine starts an engine that keeps its tables in a directory, of which the caller
+// may have the lock. g may be nil.
+func startEngine(dir string, locked *os.File, g *gate.Gate, log *slog.Logger) (*engine, error) {
 	e := &engine{password: rand.Text() + rand.Text()}
-	o := natsd.Options{StateDir: dir, User: engineUser, Password: e.password, Log: log}
+	o := natsd.Options{StateDir: dir, User: engineUser, Password: e.password, Locked: locked, Log: log}
 	if g != nil {
 		o.Login = g.Login
 	}

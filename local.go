@@ -129,7 +129,7 @@ func (l *local) start(ctx context.Context) (err error) {
 		g = gate.New(gate.Options{Listen: "127.0.0.1:0", Password: cred.Password, Log: l.log})
 	}
 	for began := time.Now(); ; {
-		l.engine, err = startEngine(l.dir, g, l.log)
+		l.engine, err = startEngine(l.dir, nil, g, l.log)
 		if !errors.Is(err, natsd.ErrInUse) {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/hydrawalk/hydra/internal/bus"
@@ -99,11 +100,20 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 			return err
 		}
 	}
-	door, err := newDoor(o, at, log)
+	// Nobody else is to change what is there from here on.
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return fmt.Errorf("the state directory %s can not be used: %w", o.StateDir, err)
+	}
+	locked, err := natsd.Lock(o.StateDir)
 	if err != nil {
 		return err
 	}
-	engine, err := startEngine(o.StateDir, door.gate, log)
+	door, err := newDoor(o, at, log)
+	if err != nil {
+		locked.Close()
+		return err
+	}
+	engine, err := startEngine(o.StateDir, locked, door.gate, log)
 	switch {
 	case errors.Is(err, natsd.ErrLoopback):
 		return &UsageError{err}
@@ -125,14 +135,18 @@ func Serve(ctx context.Context, o *ServeOptions) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
 		// It answers no writes any more.
 		select {
 		case <-engine.Failed():
 			cancel()
 		case <-ctx.Done():
 		}
-	}()
+	})
+	wg.Go(func() { door.keepTold(ctx, at, log) })
 	so.Bus, so.Own = b, namedDirs(o.StateDir)
 	so.Ticket, so.TicketLife = door.ticket, door.tickets.Life()
 	if door.authority != nil {

@@ -52,6 +52,9 @@ func (a *access) read(p *program) (hydra.Access, error) {
 	if a.tokenFile == "" {
 		return all, nil
 	}
+	if strings.HasPrefix(a.tokenFile, "hydra1.") {
+		return all, &hydra.UsageError{Err: errors.New("--token-file is the name of a file, and this is a token: put it into one, for others can read command lines; revoke this one")}
+	}
 	text, err := readToken(a.tokenFile, p.stdin)
 	if err != nil {
 		return all, &hydra.UsageError{Err: fmt.Errorf("--token-file: %w", err)}
@@ -61,8 +64,9 @@ func (a *access) read(p *program) (hydra.Access, error) {
 }
 
 func readToken(file string, stdin io.Reader) (string, error) {
-	in := stdin
+	in, what := stdin, "standard input"
 	if file != "-" {
+		what = file
 		f, err := os.Open(file)
 		if err != nil {
 			return "", err
@@ -75,11 +79,11 @@ func readToken(file string, stdin io.Reader) (string, error) {
 	case err != nil:
 		return "", err
 	case len(text) > mostToken:
-		return "", fmt.Errorf("%s is too long for a token", file)
+		return "", fmt.Errorf("%s is too long for a token", what)
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" {
-		return "", fmt.Errorf("%s is empty", file)
+		return "", fmt.Errorf("%s is empty", what)
 	}
 	return token, nil
 }
@@ -96,11 +100,17 @@ func (a *access) flags() string {
 	return text.String()
 }
 
+// adviseToJoin adds to an error what to do about a server that does not let us in.
+func (c *call) adviseToJoin(err error, role string) error {
+	if !errors.Is(err, hydra.ErrUnauthorized) || c.tokenGiven {
+		return err // what is wrong with a token it says itself
+	}
+	return fmt.Errorf("%w. %s", err, c.howToJoin(err, role))
+}
+
 // howToJoin says what to do about a server that does not let us in.
 func (c *call) howToJoin(err error, role string) string {
 	switch {
-	case c.tokenGiven:
-		return "The server's log says more"
 	case errors.Is(err, fs.ErrPermission):
 		return "Name one with --creds that you may read"
 	case c.tlsCert != "":

@@ -112,7 +112,7 @@ func (c *call) connect(ctx context.Context) (*hydra.Server, error) {
 	s, err := hydra.Connect(ctx, address, &hydra.ConnectOptions{Access: access, Logger: c.logger})
 	switch {
 	case errors.Is(err, hydra.ErrUnauthorized):
-		err = fmt.Errorf("%w. %s", err, c.howToJoin(err, "operator"))
+		err = c.adviseToJoin(err, "operator")
 	case errors.Is(err, hydra.ErrUnreachable):
 		switch {
 		case strings.Contains(address, "://"):

@@ -63,7 +63,7 @@ SIGINT and SIGTERM end it; jobs go on with the next start.`,
 
   # for other hosts, and a token for them to join with
   ` + p.name + ` server --listen 0.0.0.0:8101
-  ` + p.name + ` token create --role client > join.token
+  ` + p.name + ` token create --role client -o join.token
 
   # jobs in a NATS that runs elsewhere
   ` + p.name + ` server --nats nats://nats.example.org:4222 --creds nats.creds`,
@@ -138,7 +138,7 @@ func (c *call) sayReady(cmd *cobra.Command, own *serving, o *hydra.ServeOptions,
 	join := ""
 	switch {
 	case s.Tokens:
-		fmt.Fprintf(c.stdout, "To let hosts join:       %s token create --role client%s > join.token\n", c.name, here)
+		fmt.Fprintf(c.stdout, "To let hosts join:       %s token create --role client%s -o join.token\n", c.name, here)
 		join = " --token-file join.token"
 	case s.TLS:
 		join = " --tls-ca CA --tls-cert CERT --tls-key KEY"
@@ -255,10 +255,7 @@ SIGINT and SIGTERM make it give its work back, then it ends.`,
 				Workers: c.workers, Once: c.once, Access: access, Records: c.records, Allow: c.allow, Root: c.root, RunAs: c.runAs, Logger: r.logger,
 				Joined: func() { r.ready("joined the server " + c.server) },
 			}, p.apps...)
-			if errors.Is(err, hydra.ErrUnauthorized) {
-				err = fmt.Errorf("%w. %s", err, r.howToJoin(err, "client"))
-			}
-			return err
+			return r.adviseToJoin(err, "client")
 		})
 	}
 	return cmd

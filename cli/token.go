@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"text/tabwriter"
 	"time"
 
@@ -43,7 +45,7 @@ const defaultTTL = 24 * time.Hour
 
 func (p *program) tokenCreate() *cobra.Command {
 	var o hydra.TokenOptions
-	role, life := "", selection.Age(defaultTTL)
+	role, life, file := "", selection.Age(defaultTTL), ""
 	cmd := p.jobOrLocal(&cobra.Command{
 		Use:   "create [flags]",
 		Short: "Make a token to join with",
@@ -51,9 +53,9 @@ func (p *program) tokenCreate() *cobra.Command {
 loses it makes another one, and revokes this one.
 
 Give it to others as you would a password: not as an argument, nor in a log. A file of
-mode 600 and --token-file, or HYDRA_TOKEN, are meant for it.`,
+mode 600, as --output makes one, and --token-file, or HYDRA_TOKEN, are meant for it.`,
 		Example: `  # for all clients that join during the next day
-  ` + p.name + ` token create --role client > join.token
+  ` + p.name + ` token create --role client -o join.token
 
   # for one colleague, who has an hour
   ` + p.name + ` token create --role operator --once --ttl 1h`,
@@ -70,21 +72,35 @@ mode 600 and --token-file, or HYDRA_TOKEN, are meant for it.`,
 		f.StringVar(&role, "role", "", "what it is for: client, operator or viewer, `ROLE`")
 		f.Var(&life, "ttl", "how long somebody can join with it, as 7d, 12h or 30m: `TIME`")
 		f.BoolVar(&o.Once, "once", false, "it is good for one who joins")
+		f.StringVarP(&file, "output", "o", "", "write it to `FILE`, of mode 600, and not to standard output")
 		defineJSON(c, f)
 	}, func(ctx context.Context, c *call, s *hydra.Server, _ []string) error {
 		o.Role, o.Life = hydra.Role(role), time.Duration(life)
+		out := c.stdout
+		if file != "" {
+			// First whether there is a place for it.
+			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
+				return fmt.Errorf("keep %s from others: %w", file, err)
+			}
+			out = f
+		}
 		t, text, err := s.CreateToken(ctx, o)
 		if err != nil {
 			return err
 		}
 		if c.json {
-			return printJSON(c.stdout, struct {
+			return printJSON(out, struct {
 				Schema string `json:"schema"`
 				Token  string `json:"token"`
 				tokenJSON
 			}{"hydra.token/1", text, jsonOf(t)})
 		}
-		if _, err := fmt.Fprintln(c.stdout, text); err != nil {
+		if _, err := fmt.Fprintln(out, text); err != nil {
 			return err
 		}
 		many := "any number of hosts can join"

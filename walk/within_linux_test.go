@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -51,12 +52,14 @@ func TestNobodyWhoSwapsADirectoryForALinkLeadsAWalkOut(t *testing.T) {
 			_ = os.Symlink(target, in+"/dir")
 			_ = os.Remove(in + "/dir")
 			_ = os.Rename(in+"/away", in+"/dir")
+			runtime.Gosched()
 		}
 	})
 	defer wg.Wait()
 	defer close(done)
 	seen := map[string]bool{}
-	for i := range 400 {
+	// How often it is the directory that is met, and not the link, nobody knows.
+	for i := 0; i < 400 || !seen["mine"] || !seen["looked"]; i++ {
 		root := in + "/dir/"
 		if i%2 == 0 {
 			root = in + "/dir/sub"
@@ -92,9 +95,6 @@ func TestNobodyWhoSwapsADirectoryForALinkLeadsAWalkOut(t *testing.T) {
 		if strings.HasPrefix(name, "secret") {
 			t.Errorf("%s was seen", name)
 		}
-	}
-	if !seen["mine"] || !seen["looked"] {
-		t.Errorf("nothing was seen inside: %v", seen)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -41,12 +42,13 @@ func TestNobodyWhoSwapsADirectoryForALinkHasACommandRunElsewhere(t *testing.T) {
 			_ = os.Symlink(out, in+"/dir")
 			_ = os.Remove(in + "/dir")
 			_ = os.Rename(in+"/away", in+"/dir")
+			runtime.Gosched()
 		}
 	})
 	defer wg.Wait()
 	defer close(done)
-	ran := 0
-	for range 200 {
+	// How often it is the directory that is met, and not the link, nobody knows.
+	for ran := 0; ran < 30; {
 		dir, err := h.workDir(in + "/dir")
 		if err != nil {
 			continue // the link was there
@@ -62,8 +64,5 @@ func TestNobodyWhoSwapsADirectoryForALinkHasACommandRunElsewhere(t *testing.T) {
 			t.Errorf("it ran in %s", at)
 		}
 		ran++
-	}
-	if ran == 0 {
-		t.Error("no command ran at all")
 	}
 }

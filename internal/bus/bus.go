@@ -30,6 +30,7 @@ var (
 	ErrTooLarge    = errors.New("too large for the engine")     // surely not written
 	ErrName        = errors.New("not a valid name")             // of a table, key, prefix or subject
 	ErrUnreachable = errors.New("the server can not be reached")
+	ErrDamaged     = errors.New("the stored value is damaged")       // nobody of us wrote it, or the disk lost some of it
 	ErrRevoked     = errors.New("the credential was revoked")        // also ErrAuth
 	ErrAuth        = errors.New("the server refuses the credential") // of a call: surely not done
 	ErrClosed      = errors.New("the connection is closed")

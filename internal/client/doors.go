@@ -16,8 +16,9 @@ type doors struct {
 	own  bus.Bus
 	dial func(ctx context.Context, ticket func() string) (bus.Bus, error)
 
-	mu sync.Mutex
-	of map[string]*door
+	mu     sync.Mutex
+	of     map[string]*door
+	closed bool
 }
 
 // door is the way to one job's table.
@@ -71,6 +72,12 @@ func (d *doors) enter(ctx context.Context, job string) (bus.Bus, error) {
 	d.mu.Unlock()
 	at.dialing.Lock()
 	defer at.dialing.Unlock()
+	d.mu.Lock()
+	closed := d.closed
+	d.mu.Unlock()
+	if closed {
+		return nil, bus.ErrClosed
+	}
 	if at.bus != nil {
 		return at.bus, nil
 	}
@@ -117,7 +124,7 @@ func (d *doors) leave(job string) {
 func (d *doors) close() {
 	d.mu.Lock()
 	all := d.of
-	d.of = map[string]*door{}
+	d.of, d.closed = map[string]*door{}, true
 	d.mu.Unlock()
 	for _, at := range all {
 		at.dialing.Lock()

@@ -1,12 +1,14 @@
 package enemy
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hydrawalk/hydra"
 	"github.com/hydrawalk/hydra/internal/gate"
@@ -276,4 +278,26 @@ func (s *session) command(rank wire.Rank, a wire.Ask) (answer wire.Answer) {
 		s.t.Fatal(err)
 	}
 	return answer
+}
+
+// TestARecordThatIsNoValueEndsItsJob has a member write into its own record what nobody can
+// read: the job of which it takes part fails, and says why, and others go on.
+func TestARecordThatIsNoValueEndsItsJob(t *testing.T) {
+	w := open(t)
+	w.during(t, func(string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		job, err := w.submit(ctx, &hydra.JobOptions{ID: "spoilt", MinClients: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := w.host().ticketed(t, w.joined(t, hydra.RoleClient), "spoil", job.ID())
+		record := key(job.ID(), at.tableID(job.ID()), wire.KeyRecord(wire.NewSession(ledger.ClientID(at.id))))
+		if refused := at.say(pub(record, at.inbox+"x", []byte("garbage"))); len(refused) > 0 {
+			t.Fatal(refused)
+		}
+		if _, err := job.Wait(ctx); err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("the job ended with %v", err)
+		}
+	})
 }

@@ -13,7 +13,7 @@ import (
 const (
 	mostKnocking = 1024 // of all
 	mostOfOne    = 64   // of them, from one address
-	mostOfID     = 512  // of one identity that has proved who it is
+	mostOfID     = 128  // of one identity that has proved who it is: one for each job
 	mostOfLocal  = 16 << 10
 	mostInside   = 64 << 10
 )
@@ -21,7 +21,7 @@ const (
 // member is an identity that has connections. Its limits are for all of them together.
 type member struct {
 	n       int
-	hints   *rate.Limiter // messages of clients
+	hints   *rate.Limiter // messages, which the server or a client has to look at
 	creates *rate.Limiter // consumers, which read tables
 }
 

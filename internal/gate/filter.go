@@ -187,12 +187,13 @@ func (f *filter) publish(ctx context.Context, args []string, headers bool) error
 	if reply != "" && !f.mine(reply) {
 		return &forbidden{"Permissions Violation for Reply to " + strconv.Quote(reply)}
 	}
-	if f.r.hints {
+	if strings.HasPrefix(subject, "hydra.m.") || strings.HasPrefix(subject, "hydra.sweep.") {
 		if err := f.m.hints.Wait(ctx); err != nil {
 			return err
 		}
 	}
 	f.heard()
+	f.begun() // it was not the other side that took so long
 	payload := make([]byte, size+2)
 	if _, err := io.ReadFull(f.in, payload); err != nil {
 		return err

@@ -117,7 +117,9 @@ func (g *Gate) limited(h http.Handler) http.Handler {
 		l := g.guesses.from(from)
 		if l.failed.Tokens() < 1 || !l.all.Allow() {
 			w.Header().Set("Retry-After", "60")
-			http.Error(w, "too many requests came from this address: wait a minute", http.StatusTooManyRequests)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(`{"error":"too many requests came from this address: wait a minute"}` + "\n"))
 			return
 		}
 		seen := &statusWriter{ResponseWriter: w}

@@ -15,7 +15,6 @@ type rights struct {
 	natsd.Rights
 	inbox   string // what answers have to begin with
 	message int    // the longest in bytes
-	hints   bool   // it sends hints, which are limited
 }
 
 // Limits of messages.
@@ -61,7 +60,7 @@ func of(as trust.Role, id string) rights {
 	hint := func(format string, v ...any) string { return "hydra.m.hydra." + fmt.Sprintf(format, v...) }
 	switch as {
 	case trust.Client:
-		r.hints, r.Answer = true, answerTime
+		r.Answer = answerTime
 		r.Publish = []string{hint("hello.%s", id), hint("beat.%s", id), hint("sight.%s", id), hint("logs.%s", id)}
 		r.Subscribe = append(r.Subscribe, hint("order.%s", id), hint("peer.%s", id))
 	case trust.Viewer, trust.Operator, trust.Admin:

@@ -34,6 +34,9 @@ type Options struct {
 	// Login tells what another user may do. Any goroutine calls it, once for each
 	// connection.
 	Login func(user, password string) (Rights, bool)
+	// Locked is the state directory's lock, from Lock, if the caller has it already. It is
+	// the server's from then on.
+	Locked *os.File
 	// MaxPayload is the size of the largest message in bytes; 0: 8 MiB.
 	MaxPayload int
 	// Log takes what the server has to say; nil: nothing is said.
@@ -71,7 +74,8 @@ func Start(o Options) (*Server, error) {
 		JetStreamMaxStore:      math.MaxInt64 / 4, // part of what was free at the start
 		SyncAlways:             true,
 		// A client that is busy may leave a large value unread for a while.
-		MaxPending:    128 << 20,
+		MaxPending:    64 << 20,
+		AuthTimeout:   15, // seconds; who comes from outside has less time at the gate
 		WriteDeadline: time.Minute,
 		PingInterval:  20 * time.Second, // a client that is gone is noticed within a minute
 	}
@@ -92,7 +96,7 @@ func Start(o Options) (*Server, error) {
 		}
 		so.Host, so.Port = host, port
 	}
-	srv := &Server{}
+	srv := &Server{lock: o.Locked}
 	err := srv.claim(o.StateDir, so)
 	if err == nil {
 		err = srv.start(so, o.Log)
@@ -141,11 +145,13 @@ func (s *Server) claim(dir string, so *server.Options) error {
 	} else if runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("state directory: others can read %s: chmod 700 it, or name another one", dir)
 	}
-	f, err := Lock(dir)
-	if err != nil {
-		return err
+	if s.lock == nil {
+		f, err := Lock(dir)
+		if err != nil {
+			return err
+		}
+		s.lock = f
 	}
-	s.lock = f
 	so.StoreDir = dir
 	return nil
 }

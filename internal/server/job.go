@@ -94,14 +94,16 @@ type told struct {
 
 // event is what a job's goroutine is told; one field is set.
 type event struct {
-	value  *bus.Value // of the ledger
-	gone   error      // the table
-	beat   *wire.Beat
-	pulse  *wire.Pulse // of beat: the session of this job
-	joined *wire.Hello
-	left   ledger.ClientID
-	seen   *wire.Seen
-	ask    *asked
+	value *bus.Value // of the ledger
+	gone  error      // the table
+	// damaged is why no more is seen of the table.
+	damaged error
+	beat    *wire.Beat
+	pulse   *wire.Pulse // of beat: the session of this job
+	joined  *wire.Hello
+	left    ledger.ClientID
+	seen    *wire.Seen
+	ask     *asked
 }
 
 // toldChanges is how many of a job's changes are told with who works on it.
@@ -301,6 +303,10 @@ func (j *job) fold(e event) {
 			return
 		}
 		j.failed("the engine lost the job: " + e.gone.Error())
+	case e.damaged != nil:
+		if j.phase() != ledger.Ended {
+			j.failed("a record is not one: " + e.damaged.Error())
+		}
 	case e.value != nil && e.value.Key == wire.KeyState:
 		j.stale = j.stale || e.value.Rev > j.rev
 	case e.value != nil:

@@ -26,6 +26,9 @@ func (j *job) load(ctx context.Context) error {
 		return err
 	}
 	values, err := j.table.List(ctx, wire.PrefixRec)
+	if errors.Is(err, bus.ErrDamaged) {
+		return fmt.Errorf("the records are %w: %w", errCorrupt, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -114,6 +117,11 @@ func (j *job) watch(ctx context.Context) {
 			return
 		}
 		if errors.Is(err, bus.ErrClosed) {
+			return
+		}
+		if errors.Is(err, bus.ErrDamaged) {
+			// What comes after it is never seen.
+			j.send(event{damaged: err})
 			return
 		}
 		select {

@@ -26,7 +26,7 @@ const patience = 30 * time.Second
 
 // Join makes a key and gets a certificate for it from the server at an address, HOST:PORT,
 // which has to be the one that made the token. host is what others call this machine. It
-// is ErrRefused if the server does not take the token. After another error, a token for
+// is ErrRefused if the server does not take the token, and ErrForeign if it is another one. After another error, a token for
 // one use may be used up.
 func Join(ctx context.Context, address string, t Token, host string) (*Credential, error) {
 	c, err := join(ctx, address, t, host)
@@ -54,8 +54,8 @@ func join(ctx context.Context, address string, t Token, host string) (*Credentia
 	var ca *x509.Certificate
 	config := clientConfig(nameOf(address), func(s tls.ConnectionState) error {
 		if ca = pinned(s.PeerCertificates, t.ca); ca == nil {
-			return errors.New("who answers is not the server that made the token: its CA is another one; " +
-				"look at the address, or get a new token if the server was set up anew")
+			return &strangerError{"who answers is not the server that made the token: its CA is another one; " +
+				"look at the address, or get a new token if the server was set up anew"}
 		}
 		return checkServer(s.PeerCertificates, ca, time.Now())
 	})
@@ -119,6 +119,12 @@ func (c *Credential) renew(ctx context.Context, address string) (*Credential, er
 	}
 	return renewed, nil
 }
+
+// strangerError is ErrForeign, in words for who has a token.
+type strangerError struct{ text string }
+
+func (e *strangerError) Error() string { return e.text }
+func (e *strangerError) Unwrap() error { return ErrForeign }
 
 func newKeyAndRequest() (crypto.Signer, []byte, error) {
 	key, err := newKey()

@@ -44,7 +44,7 @@ func parseToken(text string) (Token, error) {
 		if rest, ok := strings.CutPrefix(parts[0], "hydra"); ok && len(parts) > 1 && digits(rest) {
 			return Token{}, errors.New("another version of hydra made it: use that version, or a token of this one")
 		}
-		return Token{}, errors.New("it begins with " + tokenVersion + "., see \"hydra token create\"")
+		return Token{}, errors.New("one begins with " + tokenVersion + "., see \"hydra token create\"")
 	}
 	if len(parts) != 4 {
 		return Token{}, fmt.Errorf("it has %d parts with dots between them, and not 4: copy the whole line", len(parts))

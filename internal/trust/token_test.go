@@ -29,8 +29,8 @@ func TestWhatIsNoTokenIsToldWithoutRepeatingIt(t *testing.T) {
 	// The last of 43 characters has two bits that are nothing.
 	spare := secret[:42] + string("BCD"[0])
 	for text, want := range map[string]string{
-		"":                                    `it begins with hydra1., see "hydra token create"`,
-		"something else":                      `it begins with hydra1., see "hydra token create"`,
+		"":                                    `one begins with hydra1., see "hydra token create"`,
+		"something else":                      `one begins with hydra1., see "hydra token create"`,
 		"hydra2." + parts[1] + "." + parts[2]: "another version of hydra made it: use that version, or a token of this one",
 		"hydra1":                              "it has 1 parts with dots between them, and not 4: copy the whole line",
 		whole + ".":                           "it has 5 parts with dots between them, and not 4: copy the whole line",

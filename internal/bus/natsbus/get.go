@@ -27,7 +27,7 @@ func (h *head) deleted() bool { return h.kind&kindDeleted != 0 }
 
 // Several requests are under way at once, for keys and for parts.
 const (
-	keysAtOnce  = 16
+	keysAtOnce  = 8
 	partsAtOnce = 4
 )
 

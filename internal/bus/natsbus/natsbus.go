@@ -13,6 +13,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -54,6 +55,8 @@ type Options struct {
 	AskToSweep, Sweeps bool
 	// InProcess is a server of this process, instead of URL.
 	InProcess nats.InProcessConnProvider
+	// Shown is what errors call the engine; "": its URL.
+	Shown string
 	// Name of this connection, for those who look at the engine.
 	Name string
 	// Wait makes Connect try again until the engine is in reach, or the context
@@ -210,7 +213,7 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 }
 
 func connectError(o Options, err error) error {
-	where := o.URL
+	where := cmp.Or(o.Shown, o.URL)
 	if o.InProcess != nil {
 		where = "the server of this process"
 	}

@@ -3,7 +3,6 @@ package natsbus
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/crc32"
 
@@ -49,7 +48,7 @@ const (
 )
 
 var (
-	errDamaged  = errors.New("the stored value is damaged")
+	errDamaged  = bus.ErrDamaged
 	castagnoli  = crc32.MakeTable(crc32.Castagnoli)
 	maxPacked   = uint64(s2.MaxEncodedLen(bus.MaxValue))
 	maxNumParts = maxPacked/minPart + 1
