@@ -18,16 +18,35 @@ func (s statEach) File(_ context.Context, e *Entry) error {
 	return err
 }
 
-// flat makes a directory of n files.
+// flat is a directory of n empty files.
 func flat(tb testing.TB, n int) string {
 	tb.Helper()
 	dir := tb.TempDir()
+	touch := emptyFiles(tb)
 	for i := range n {
-		if err := os.WriteFile(fmt.Sprintf("%s/file-%06d", dir, i), nil, 0o600); err != nil {
+		touch(fmt.Sprintf("%s/file-%06d", dir, i))
+	}
+	return dir
+}
+
+// emptyFiles makes empty files below one directory, which share inodes: after many files
+// were removed, ext4 looks for a free inode for so long that a new one takes a millisecond.
+func emptyFiles(tb testing.TB) (touch func(path string)) {
+	const most = 30_000 // links of one inode; ext4 has 65,000
+	of, links := "", most
+	return func(path string) {
+		var err error
+		if links++; links <= most {
+			err = os.Link(of, path)
+		} else {
+			err = os.WriteFile(path, nil, 0o600)
+			of, links = path, 1
+		}
+		if err != nil {
+			tb.Helper()
 			tb.Fatal(err)
 		}
 	}
-	return dir
 }
 
 func walkOnce(tb testing.TB, dir string, stat statEach) {
