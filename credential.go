@@ -134,6 +134,9 @@ func parseCredential(text []byte) (credential, error) {
 	if err := in.Decode(&c); err != nil {
 		return credential{}, err
 	}
+	if in.More() {
+		return credential{}, errors.New("there is more in it than one JSON object")
+	}
 	switch {
 	case c.CA != "" && c.Certificate != "" && c.Key != "":
 		if _, err := c.Identity(); err != nil {

@@ -105,7 +105,7 @@ func (d *door) ours(g *gate.Options, stateDir string, log *slog.Logger) error {
 	}
 	d.own = credential{Credential: *admin}
 	g.TLS = &tls.Config{GetCertificate: d.authority.Certificate}
-	g.HTTP = d.authority.Handler(nil)
+	g.HTTP = d.authority.Handler()
 	g.Verify = d.authority.Identify
 	return nil
 }

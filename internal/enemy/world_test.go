@@ -337,8 +337,8 @@ func (w *world) stolen(t *testing.T, client int) *trust.Credential {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cred, err := trust.ParseCredential(text)
-	if err != nil {
+	cred := new(trust.Credential)
+	if err := json.Unmarshal(text, cred); err != nil {
 		t.Fatal(err)
 	}
 	return cred

@@ -65,7 +65,7 @@ func perConnection(b *testing.B, f func(b *testing.B, server, own *natsbus.Bus, 
 		b.Fatal(err)
 	}
 	config.NextProtos = []string{Protocol}
-	site := Options{Listen: "127.0.0.1:0", HTTP: authority.Handler(nil), TLS: &tls.Config{GetCertificate: authority.Certificate},
+	site := Options{Listen: "127.0.0.1:0", HTTP: authority.Handler(), TLS: &tls.Config{GetCertificate: authority.Certificate},
 		Verify: func(chain []*x509.Certificate) (trust.Identity, error) { return authority.Identify(chain) }}
 	for _, way := range []struct {
 		name string

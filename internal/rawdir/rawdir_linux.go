@@ -116,9 +116,9 @@ func (d *fdDir) OpenDir(name Name) (Dir, bool, error) {
 	const flags = openFlags | unix.O_NOFOLLOW
 	if !noOpenat2.Load() {
 		atime := int(noatime.Load())
-		fd, err := openat2(d.fd, name, flags|atime)
+		fd, err := openat2(d.fd, name, flags|atime, unix.RESOLVE_NO_XDEV)
 		if err == unix.EPERM && atime != 0 {
-			fd, err = openat2(d.fd, name, flags)
+			fd, err = openat2(d.fd, name, flags, unix.RESOLVE_NO_XDEV)
 			if err == nil {
 				noatime.Store(0)
 			}
@@ -151,22 +151,6 @@ func (d *fdDir) Again() (Dir, error) {
 		return nil, err
 	}
 	return &fdDir{fd}, nil
-}
-
-// openat2 opens a name that is not a mount point.
-func openat2(at int, name Name, flags int) (int, error) {
-	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_XDEV}
-	for {
-		fd, _, e := unix.Syscall6(unix.SYS_OPENAT2, uintptr(at),
-			uintptr(unsafe.Pointer(unsafe.StringData(string(name)))),
-			uintptr(unsafe.Pointer(&how)), unix.SizeofOpenHow, 0, 0)
-		if e == 0 {
-			return int(fd), nil
-		}
-		if e != unix.EINTR {
-			return -1, e
-		}
-	}
 }
 
 func (d *fdDir) Read(buf []byte) (int, error) {

@@ -3,7 +3,6 @@ package rawdir
 import (
 	"os"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,33 +34,16 @@ func (w *Within) parent(rel string) (Dir, error) {
 	return d, err
 }
 
-// beneath opens a path with one call, or with one for each piece of a long path.
+// beneath opens a path. Mount points are crossed.
 func (w *Within) beneath(rel string, flags int) (Dir, error) {
-	top := int(w.top.Fd())
-	at := top
-	closeAt := func() {
-		if at != top {
-			unix.Close(at)
-		}
+	fd, err := openBelow(int(w.top.Fd()), rel, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_MAGICLINKS)
+	switch err {
+	case nil:
+		return &fdDir{fd}, nil
+	case unix.EXDEV:
+		return nil, ErrOutside
 	}
-	for len(rel) >= unix.PathMax {
-		cut := strings.LastIndexByte(rel[:unix.PathMax-1], '/')
-		if cut <= 0 {
-			break // the kernel says what is wrong
-		}
-		next, err := openat2Within(at, MakeName(rel[:cut]), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
-		closeAt()
-		if err != nil {
-			return nil, err
-		}
-		at, rel = next, strings.TrimLeft(rel[cut:], "/")
-	}
-	fd, err := openat2Within(at, MakeName(rel), flags)
-	closeAt()
-	if err != nil {
-		return nil, err
-	}
-	return &fdDir{fd}, nil
+	return nil, err
 }
 
 // byNames opens a path name by name, without any link, where the kernel has no openat2.
@@ -84,28 +66,6 @@ func (w *Within) byNames(rel string, flags int) (Dir, error) {
 		at = fd
 	}
 	return &fdDir{at}, nil
-}
-
-// mostTries is how often something may be renamed meanwhile: who does nothing else can not
-// keep anybody for ever.
-const mostTries = 1000
-
-// openat2Within opens a path below a directory. Mount points are crossed.
-func openat2Within(at int, path Name, flags int) (int, error) {
-	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
-	for tries := 0; ; tries++ {
-		fd, _, e := unix.Syscall6(unix.SYS_OPENAT2, uintptr(at),
-			uintptr(unsafe.Pointer(unsafe.StringData(string(path)))),
-			uintptr(unsafe.Pointer(&how)), unix.SizeofOpenHow, 0, 0)
-		switch {
-		case e == 0:
-			return int(fd), nil
-		case e == unix.EXDEV:
-			return -1, ErrOutside
-		case e != unix.EINTR && (e != unix.EAGAIN || tries >= mostTries):
-			return -1, e
-		}
-	}
 }
 
 // DirType is the type of the file system of an open directory, as statfs tells it; 0 if it

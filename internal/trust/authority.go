@@ -24,9 +24,8 @@ const (
 
 // Options are those of a server. The zero value works.
 type Options struct {
-	Names []string         // hosts and IP addresses that the server is reached by, besides its own name and the loopback
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: nothing is logged
 }
 
 // Authority is a server's CA, its tokens and its members. Its methods may be called by
@@ -70,13 +69,8 @@ func open(dir string, o Options) (*Authority, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	for _, n := range o.Names {
-		if err := checkName(n); err != nil {
-			return nil, err
-		}
-	}
-	a.names = append(slices.Clone(o.Names), "localhost", "127.0.0.1", "::1")
-	if host, err := os.Hostname(); err == nil && checkName(host) == nil {
+	a.names = []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil && canName(host) {
 		a.names = append(a.names, host)
 	}
 	slices.Sort(a.names)
@@ -229,13 +223,6 @@ func (a *Authority) newLeaf(now time.Time) (*tls.Certificate, error) {
 		return nil, err
 	}
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.ca.Raw}, PrivateKey: key, Leaf: leaf}, nil
-}
-
-// Pool holds the CA, for tls.Config.ClientCAs. It is the caller's, who may add others.
-func (a *Authority) Pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.ca)
-	return pool
 }
 
 // Identify tells who has shown a chain of certificates in a handshake. It checks all but

@@ -199,8 +199,8 @@ func TestTheServersCertificateIsRenewedInTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"hydra.example", "192.0.2.7", "localhost", "127.0.0.1", "::1", host} {
-		if _, err := first.Verify(x509.VerifyOptions{DNSName: name, Roots: s.Pool(), CurrentTime: s.clock.Now()}); err != nil {
+	for _, name := range []string{"localhost", "127.0.0.1", "::1", host} {
+		if _, err := first.Verify(x509.VerifyOptions{DNSName: name, Roots: s.pool(), CurrentTime: s.clock.Now()}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -235,11 +235,15 @@ func TestTheServersCertificateIsRenewedInTime(t *testing.T) {
 	}
 }
 
-func TestNamesThatCanNotBeInACertificateAreRefused(t *testing.T) {
+func TestNamesThatCanNotBeInACertificateAreKnown(t *testing.T) {
 	for _, name := range []string{"", "a b", "a..b", ".", "häuser.example", "*.example", "a\nb", "127.0.0.1:8101", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 200)} {
-		_, err := Open(filepath.Join(t.TempDir(), "trust"), Options{Names: []string{name}})
-		if err == nil || !strings.Contains(err.Error(), "is no name of a host") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v", name, err)
+		if canName(name) {
+			t.Errorf("%q could be one", name)
+		}
+	}
+	for _, name := range []string{"a", "node17.example", "node_17.example.", "192.0.2.7", "2001:db8::1"} {
+		if !canName(name) {
+			t.Errorf("%q could be none", name)
 		}
 	}
 }

@@ -168,21 +168,22 @@ func checkHost(host string) error {
 	return nil
 }
 
-// checkName tells why a name can not stand in the server's certificate.
-func checkName(name string) error {
+// canName tells whether a server's certificate can have this name of a host or this IP
+// address in it (RFC 1123, and underscores, which are in use).
+func canName(name string) bool {
 	if net.ParseIP(name) != nil {
-		return nil
+		return true
 	}
 	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
-	if name == "" || len(name) > 253 || strings.Trim(name, allowed) != "" {
-		return fmt.Errorf("%.60q is no name of a host and no IP address: use letters, digits, hyphens and dots", name)
+	if len(name) > 253 || strings.Trim(name, allowed) != "" {
+		return false
 	}
-	for _, label := range strings.Split(strings.TrimSuffix(name, "."), ".") {
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
 		if label == "" || len(label) > 63 {
-			return fmt.Errorf("%.60q is no name of a host: between dots stand 1 to 63 characters", name)
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // publicKeyOf is the key that a certificate is requested for. Nothing else of the request

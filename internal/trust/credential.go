@@ -20,19 +20,6 @@ type Credential struct {
 	Key         string `json:"key,omitempty"`
 }
 
-// ParseCredential understands what encoding/json makes of a Credential.
-func ParseCredential(text []byte) (*Credential, error) {
-	c := new(Credential)
-	// An error of package json could show a part of what it did not understand.
-	if err := decodeStrictly(text, c); err != nil {
-		return nil, errors.New("this is no credential: it is not one JSON object of ca, cert and key")
-	}
-	if _, err := c.open(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 func newCredential(ca, certificate *x509.Certificate, key crypto.Signer) (*Credential, error) {
 	text, err := keyPEM(key)
 	if err != nil {

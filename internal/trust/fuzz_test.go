@@ -18,7 +18,7 @@ func handshake(f *testing.F, s *server, own tls.Certificate) *tls.ConnectionStat
 	near, far := net.Pipe()
 	server := tls.Server(near, &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.Certificate,
-		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: s.Pool(), SessionTicketsDisabled: true,
+		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: s.pool(), SessionTicketsDisabled: true,
 	})
 	client := tls.Client(far, clientConfig("", func(tls.ConnectionState) error { return nil }, own))
 	var done sync.WaitGroup
@@ -73,7 +73,7 @@ func FuzzJoin(f *testing.F) {
 	// With a right proof, so that noise comes to what reads certificate requests.
 	f.Add(string(csr), false, true)
 	f.Add("noise", false, true)
-	handler := s.Handler(nil)
+	handler := s.Handler()
 	f.Fuzz(func(t *testing.T, body string, renew, proved bool) {
 		if proved {
 			text, err := json.Marshal(joinRequest{token.id, []byte(body), "host", joinProof(key, token.id, []byte(body), "host", bound)})

@@ -71,9 +71,8 @@ func refuse(status int, format string, args ...any) error {
 // Handler answers POST /v1/join and POST /v1/renew on TLS connections, for which
 // http.Request.TLS has to be set: http.Server does it for a *tls.Conn. It asks for no
 // certificate where somebody joins; tls.VerifyClientCertIfGiven lets both through.
-// failed, if not nil, is told the address of each requester that was refused, so that
-// others can limit how often it may try. Deadlines are the http.Server's.
-func (a *Authority) Handler(failed func(remote string)) http.Handler {
+// Deadlines, and how often an address may try, are the http.Server's business.
+func (a *Authority) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var err error
 		switch r.URL.Path {
@@ -93,9 +92,6 @@ func (a *Authority) Handler(failed func(remote string)) http.Handler {
 				says: errorAnswer{Error: "the server could not do it, its log says why; nothing was used up"}}
 		}
 		a.log.Warn("refused", "path", known(r.URL.Path), "remote", r.RemoteAddr, "status", bad.status, "why", bad.Error())
-		if failed != nil && bad.status < 500 {
-			failed(r.RemoteAddr)
-		}
 		answer(w, bad.status, bad.says)
 	})
 }

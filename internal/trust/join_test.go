@@ -62,11 +62,11 @@ func TestAMemberAndTheServerAuthenticateEachOther(t *testing.T) {
 	seen := make(chan Identity, 1)
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS13, GetCertificate: s.Certificate,
-		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: s.Pool(),
+		ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: s.pool(),
 	}
 	s.address = serveHTTP(t, config, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == joinPath {
-			s.Handler(nil).ServeHTTP(w, r)
+			s.Handler().ServeHTTP(w, r)
 			return
 		}
 		m, err := s.Identify(r.TLS.PeerCertificates)
@@ -152,7 +152,7 @@ func TestNobodyGetsACertificateThatIsNotWrittenDown(t *testing.T) {
 	if !strings.Contains(s.log.String(), "no space left") {
 		t.Errorf("the log does not say why: %s", s.log)
 	}
-	if s.failures() != 0 {
+	if s.failures.Load() != 0 {
 		t.Error("a failure of the server counts as one of the joiner")
 	}
 	if got := s.List(); got[0].Status != Valid || len(got[0].Identities) != 0 {
@@ -224,14 +224,14 @@ func refusedTokens(t *testing.T, s *server) []refusedToken {
 func TestTheNetworkDoesNotLearnWhatIsWrongWithAToken(t *testing.T) {
 	s := serving(t)
 	for _, r := range refusedTokens(t, s) {
-		before, failed := len(s.log.String()), s.failures()
+		before, failed := len(s.log.String()), s.failures.Load()
 		_, err := Join(t.Context(), s.address, r.token, "host")
 		want := "join the server at " + s.address + ": refused by the server: " + refusal
 		if err == nil || err.Error() != want || !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want %s", r.name, err, want)
 		}
-		if s.failures() != failed+1 {
-			t.Errorf("%s: who counts failures was not told", r.name)
+		if s.failures.Load() != failed+1 {
+			t.Errorf("%s: it does not count as a failure", r.name)
 		}
 		said := s.log.String()[before:]
 		if !strings.Contains(said, "token "+r.token.ID()+": "+r.why) {
@@ -291,7 +291,7 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 		{"host turned around", "POST", joinPath, kind, request(func(q *joinRequest) { q.Host = "a\u202eb" }), 400, "the host's name has characters that can not be printed"},
 		{"renewal without certificate", "POST", renewPath, kind, `{"csr":""}`, 403, "the server does not know this certificate: join with a new token"},
 	} {
-		failed := s.failures()
+		failed := s.failures.Load()
 		status, body := s.ask(t, c.method, c.path, c.kind, c.body)
 		var got errorAnswer
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
@@ -300,8 +300,8 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 		if status != c.status || got.Error != c.says {
 			t.Errorf("%s: %d %q, want %d %q", c.name, status, got.Error, c.status, c.says)
 		}
-		if s.failures() != failed+1 {
-			t.Errorf("%s: who counts failures was not told", c.name)
+		if s.failures.Load() != failed+1 {
+			t.Errorf("%s: it does not count as a failure", c.name)
 		}
 	}
 	if got := s.List()[0].Identities; len(got) > 0 {

@@ -283,7 +283,7 @@ func TestTheUserOfTheServerKeepsItsIdentity(t *testing.T) {
 	if there := admin("there"); there == first {
 		t.Error("another host has the same identity")
 	}
-	if got := len(s.Identities()); got != 2 {
+	if got := len(s.state.Load().members); got != 2 {
 		t.Errorf("there are %d identities, want 2", got)
 	}
 	if _, err := s.Revoke(first); err != nil {

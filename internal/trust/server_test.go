@@ -8,10 +8,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,8 +66,7 @@ type server struct {
 	log     *text
 	address string // once it serves
 
-	mu     sync.Mutex
-	failed []string // hosts of those that were refused
+	failures atomic.Int64 // requests that were refused
 }
 
 func newServer(t testing.TB) *server {
@@ -88,7 +87,7 @@ func (s *server) reopen(t testing.TB) {
 }
 
 func (s *server) options() Options {
-	return Options{Names: []string{"hydra.example", "192.0.2.7"}, Now: s.clock.Now, Log: slog.New(slog.NewTextHandler(s.log, nil))}
+	return Options{Now: s.clock.Now, Log: slog.New(slog.NewTextHandler(s.log, nil))}
 }
 
 // serving is a server that listens, as the program's does.
@@ -99,25 +98,36 @@ func serving(t testing.TB) *server {
 		MinVersion:     tls.VersionTLS13,
 		GetCertificate: s.Certificate,
 		ClientAuth:     tls.VerifyClientCertIfGiven,
-		ClientCAs:      s.Pool(),
+		ClientCAs:      s.pool(),
 	})
 	return s
 }
 
 func (s *server) serve(t testing.TB, config *tls.Config) string {
 	t.Helper()
-	return serveHTTP(t, config, s.Handler(func(remote string) {
-		host, _, _ := net.SplitHostPort(remote)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.failed = append(s.failed, host)
+	return serveHTTP(t, config, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Handler().ServeHTTP(counter{w, &s.failures}, r)
 	}))
 }
 
-func (s *server) failures() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.failed)
+// counter counts the requests that were refused, as the gate does.
+type counter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c counter) WriteHeader(status int) {
+	if status >= 400 && status < 500 {
+		c.n.Add(1)
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// pool holds the CA alone.
+func (s *server) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.ca)
+	return pool
 }
 
 // serveHTTP serves until the test ends.

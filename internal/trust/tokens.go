@@ -93,10 +93,6 @@ func (a *Authority) List() []TokenInfo {
 	return infos
 }
 
-// Identities gives all members, the oldest first, with those that are revoked or expired
-// but not dropped yet.
-func (a *Authority) Identities() []Identity { return a.state.Load().sortedMembers() }
-
 // Revoke takes away what an id stands for: an identity, or a token and all that joined by
 // it. It gives those identities that were not revoked before. That holds at once: also if
 // it can not be written down, and then there is an error, and it would not survive a
