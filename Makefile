@@ -1,10 +1,8 @@
 export CGO_ENABLED = 0
 
 PLATFORMS = linux/arm64 freebsd/amd64 darwin/arm64 windows/amd64
-# Where goroutines meet. Their largest tests are left to `make test`, and so is internal/sim:
-# there the race detector itself crashes now and then (SIGSEGV on a system stack, in a bubble
-# of synctest).
-CONCURRENT = . ./walk ./cli ./internal/rawdir ./internal/faultfs ./internal/bus/membus ./internal/joblog ./internal/post ./internal/client ./internal/server ./internal/gate ./internal/trust
+# Where goroutines meet. Their largest tests are left to `make test`.
+CONCURRENT = . ./walk ./internal/sim ./cli ./internal/rawdir ./internal/faultfs ./internal/bus/membus ./internal/joblog ./internal/post ./internal/client ./internal/server ./internal/gate ./internal/trust
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
@@ -40,7 +38,7 @@ chaos: ## kill, freeze and cut off the processes of clusters for an hour; prints
 
 race: ## run the tests of what is concurrent with the race detector
 	script/test-deps.sh cc
-	CGO_ENABLED=1 go test $(VETTED) -race -short $(CONCURRENT)
+	script/race.sh $(CONCURRENT)
 
 SIM_TIME = 10m
 

@@ -52,7 +52,7 @@ func TestAJobAndAClusterPurgeAsOneProcessDoes(t *testing.T) {
 		rule := randomRule(rand.New(rand.NewPCG(seed, 1)))
 		rule.emptyDirs = true
 		make := func(name string) string {
-			root := filepath.Join(t.TempDir(), name)
+			root := filepath.Join(dirFor(t, i), name)
 			grow(t, rand.New(rand.NewPCG(seed, 2)), root, rule)
 			return root
 		}

@@ -24,7 +24,7 @@ func TestManyClientsCountEachFileOnce(t *testing.T) {
 	case os.Getenv("HYDRA_SIM_TIME") != "":
 		clients, dirs = 1000, 1_000_000
 	case testing.Short():
-		clients, dirs = 30, 30_000
+		clients, dirs = 20, 20_000
 	}
 	begin := time.Now()
 	s := big(*firstFlag, clients, dirs)

@@ -18,7 +18,7 @@ import (
 var (
 	seedFlag  = flag.Uint64("seed", 0, "of the only world to run, which is told")
 	firstFlag = flag.Uint64("first", envNumber("HYDRA_SIM_FIRST", 1), "seed of the first world")
-	timeFlag  = flag.Duration("time", envTime("HYDRA_SIM_TIME", 20*time.Second), "for how long to run worlds")
+	timeFlag  = flag.Duration("time", envTime("HYDRA_SIM_TIME", 10*time.Second), "for how long to run worlds")
 )
 
 func envNumber(name string, otherwise uint64) uint64 {
@@ -65,7 +65,7 @@ func TestEachFileIsCountedOnceWhateverFails(t *testing.T) {
 	begin := time.Now()
 	limit := *timeFlag
 	if testing.Short() {
-		limit /= 5
+		limit /= 2
 	}
 	t.Run("worlds", func(t *testing.T) {
 		for i := range runtime.GOMAXPROCS(0) {
