@@ -279,7 +279,11 @@ func (g *guest) join(ctx context.Context) (credential, error) {
 		return credential{}, &UsageError{fmt.Errorf("there is no place for the credential that the token is for: %w", err)}
 	}
 	host, _ := os.Hostname()
-	got, err := trust.Join(ctx, g.at.hostPort(), t, host)
+	roles := []trust.Role{trust.Operator, trust.Viewer}
+	if g.role == trust.Client {
+		roles = []trust.Role{trust.Client}
+	}
+	got, err := trust.Join(ctx, g.at.hostPort(), t, host, roles...)
 	if err != nil {
 		return credential{}, joinError(err)
 	}

@@ -57,7 +57,7 @@ func FuzzJoin(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	right, err := json.Marshal(joinRequest{token.id, csr, "host", joinProof(key, token.id, csr, "host", bound)})
+	right, err := json.Marshal(joinRequest{token.id, csr, "host", joinProof(key, token.id, csr, "host", bound), nil})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func FuzzJoin(f *testing.F) {
 	handler := s.Handler()
 	f.Fuzz(func(t *testing.T, body string, renew, proved bool) {
 		if proved {
-			text, err := json.Marshal(joinRequest{token.id, []byte(body), "host", joinProof(key, token.id, []byte(body), "host", bound)})
+			text, err := json.Marshal(joinRequest{token.id, []byte(body), "host", joinProof(key, token.id, []byte(body), "host", bound), nil})
 			if err != nil {
 				t.Fatal(err)
 			}

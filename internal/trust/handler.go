@@ -11,6 +11,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,6 +31,7 @@ type joinRequest struct {
 	CSR   []byte `json:"csr"`
 	Host  string `json:"host"`
 	Proof []byte `json:"proof"`
+	Roles []Role `json:"roles,omitempty"` // that would do; none: any
 }
 
 type joinAnswer struct {
@@ -184,6 +187,10 @@ func (a *Authority) join(r *http.Request, q joinRequest) (joinAnswer, error) {
 		if is := g.status(now); is != Valid {
 			return no("it is " + string(is))
 		}
+		if len(q.Roles) > 0 && !slices.Contains(q.Roles, g.Role) {
+			// Who has the secret may know.
+			return refuse(http.StatusForbidden, "the token is for role %s, and one for role %s is needed: it is not used up", g.Role, orRoles(q.Roles))
+		}
 		s.forget(now)
 		if len(s.members) >= maxMembers || s.joined(g.ID) >= maxJoined {
 			return refuse(http.StatusServiceUnavailable, "too many have joined: revoke a token, or use another one for this host")
@@ -204,6 +211,17 @@ func (a *Authority) join(r *http.Request, q joinRequest) (joinAnswer, error) {
 		Chain: [][]byte{issued.Raw, a.ca.Raw},
 		Proof: joinedProof(key, q.Token, q.Proof, issued.Raw, a.ca.Raw, bound),
 	}, nil
+}
+
+// orRoles lists those roles that there are.
+func orRoles(roles []Role) string {
+	var names []string
+	for _, r := range []Role{Client, Operator, Viewer} {
+		if slices.Contains(roles, r) {
+			names = append(names, string(r))
+		}
+	}
+	return strings.Join(names, " or ")
 }
 
 // renew gives another certificate to who has one.

@@ -25,18 +25,19 @@ import (
 const patience = 30 * time.Second
 
 // Join makes a key and gets a certificate for it from the server at an address, HOST:PORT,
-// which has to be the one that made the token. host is what others call this machine. It
-// is ErrRefused if the server does not take the token, and ErrForeign if it is another one. After another error, a token for
-// one use may be used up.
-func Join(ctx context.Context, address string, t Token, host string) (*Credential, error) {
-	c, err := join(ctx, address, t, host)
+// which has to be the one that made the token. host is what others call this machine. A
+// token of another role than roles, if there are any, is not used. It is ErrRefused if the
+// server does not take the token, and ErrForeign if it is another one. After another error,
+// a token for one use may be used up.
+func Join(ctx context.Context, address string, t Token, host string, roles ...Role) (*Credential, error) {
+	c, err := join(ctx, address, t, host, roles)
 	if err != nil {
 		return nil, fmt.Errorf("join the server at %s: %w", address, err)
 	}
 	return c, nil
 }
 
-func join(ctx context.Context, address string, t Token, host string) (*Credential, error) {
+func join(ctx context.Context, address string, t Token, host string, roles []Role) (*Credential, error) {
 	if t.secret == nil {
 		return nil, errors.New("there is no token")
 	}
@@ -67,7 +68,7 @@ func join(ctx context.Context, address string, t Token, host string) (*Credentia
 			return nil, err
 		}
 		proof = joinProof(secret, t.id, csr, host, bound)
-		return joinRequest{Token: t.id, CSR: csr, Host: host, Proof: proof}, nil
+		return joinRequest{Token: t.id, CSR: csr, Host: host, Proof: proof, Roles: roles}, nil
 	}, &answer)
 	var lost *lostError
 	if errors.As(err, &lost) {

@@ -221,6 +221,28 @@ func refusedTokens(t *testing.T, s *server) []refusedToken {
 	}
 }
 
+func TestATokenOfAnotherRoleIsNotUsedUp(t *testing.T) {
+	s := serving(t)
+	token := s.token(t, Operator, true)
+	_, err := Join(t.Context(), s.address, token, "host", Client)
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "the token is for role operator, and one for role client is needed: it is not used up") {
+		t.Error(err)
+	}
+	cred, err := Join(t.Context(), s.address, token, "host", Operator, Viewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := identityOf(t, cred); m.Role != Operator {
+		t.Errorf("it is of role %s", m.Role)
+	}
+	// What it is for is said to nobody who does not have one that is good.
+	for _, r := range refusedTokens(t, s) {
+		if _, err := Join(t.Context(), s.address, r.token, "host", Viewer); err == nil || !strings.HasSuffix(err.Error(), refusal) {
+			t.Errorf("%s: %v", r.name, err)
+		}
+	}
+}
+
 func TestTheNetworkDoesNotLearnWhatIsWrongWithAToken(t *testing.T) {
 	s := serving(t)
 	for _, r := range refusedTokens(t, s) {

@@ -220,7 +220,7 @@ func (s *server) joinBy(t testing.TB, token Token, host string, csr []byte) (joi
 	err = exchange(t.Context(), s.address, clientConfig("", func(tls.ConnectionState) error { return nil }), joinPath,
 		func(c *tls.ConnectionState) (any, error) {
 			bound, err := binding(c)
-			return joinRequest{token.id, csr, host, joinProof(key, token.id, csr, host, bound)}, err
+			return joinRequest{token.id, csr, host, joinProof(key, token.id, csr, host, bound), nil}, err
 		}, &answer)
 	return answer, err
 }
