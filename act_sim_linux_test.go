@@ -392,7 +392,7 @@ func TestWhatIsRemovedIsWhatIsCountedWhoeverDies(t *testing.T) {
 	}
 	worlds := 10
 	if testing.Short() {
-		worlds = 3
+		worlds = 2
 	}
 	first := uint64(1)
 	if os.Getenv("HYDRA_TEST_ALL") != "" {

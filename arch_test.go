@@ -89,6 +89,9 @@ var soleImporters = map[string]string{
 }
 
 func TestImportsOnlyGoDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads all files")
+	}
 	for _, platform := range platforms {
 		for _, p := range packages(t, platform) {
 			name, ours := p.own()
@@ -179,6 +182,9 @@ func TestEachPackageHasItsSentence(t *testing.T) {
 }
 
 func TestNoFileNamesAPlaceOfOneMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads all files")
+	}
 	places := regexp.MustCompile(`(?m)(^|[^\w.~*-])/(work|root|Users)/\w`)
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
 		switch {

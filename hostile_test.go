@@ -110,7 +110,7 @@ func TestOutputThatSaysItIsLargeIsNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	frame := big.EncodeAll(make([]byte, 1<<30), nil)
+	frame := big.EncodeAll(make([]byte, 1<<28), nil)
 	part := append(binary.AppendUvarint(nil, uint64(len(frame))), frame...)
 	zip, err := newUnzip()
 	if err != nil {
