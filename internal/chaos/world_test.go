@@ -331,12 +331,15 @@ func (b *logBook) close() {
 	b.file.Close()
 }
 
-// find returns the lines that have all of the texts.
+// find returns the lines that have all of the texts; of a text like "a|b", one of both.
 func (b *logBook) find(texts ...string) (found []string, more <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, line := range b.lines {
-		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
+		lacks := func(text string) bool {
+			return !slices.ContainsFunc(strings.Split(text, "|"), func(s string) bool { return strings.Contains(line, s) })
+		}
+		if !slices.ContainsFunc(texts, lacks) {
 			found = append(found, line)
 		}
 	}
