@@ -4,6 +4,7 @@ PLATFORMS = linux/arm64 freebsd/amd64 darwin/arm64 windows/amd64
 # Where goroutines meet. Their largest tests are left to `make test`.
 CONCURRENT = . ./walk ./internal/sim ./cli ./internal/rawdir ./internal/faultfs ./internal/bus/membus ./internal/joblog ./internal/post ./internal/client ./internal/server ./internal/gate ./internal/trust
 
+VET = $(CURDIR)/bin/vet
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 
 # `make lint` vets all: the tests need not do that again, with other options.
@@ -12,7 +13,7 @@ VETTED = -vet=off
 # As it is released: what is tested and what is built share what they compile.
 export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
-.PHONY: help build test test-all chaos race sim scale fuzz lint cross vulncheck release bench bench-cluster licenses
+.PHONY: help build test test-all chaos race sim scale fuzz bin/vet lint cross vulncheck release bench bench-cluster licenses
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -53,20 +54,23 @@ FUZZ_TIME = 30s
 fuzz: ## let each fuzz target try new inputs for FUZZ_TIME; what fails is kept as a test
 	script/fuzz.sh $(FUZZ_TIME)
 
-lint: ## gofmt, go vet, staticcheck, and whether modules are what go.sum says
+bin/vet: # go knows whether it is up to date
+	go -C tools build -o $(VET) ./vet
+
+lint: bin/vet ## gofmt, go vet, staticcheck, and whether modules are what go.sum says
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt -w is due:"; echo "$$unformatted"; exit 1; fi
-	go vet ./...
+	$(VET) ./...
+	cd bench && $(VET) ./...
 	$(STATICCHECK) ./...
-	cd bench && go vet ./...
 	go mod verify
 
 # Whether it compiles and links does not depend on how well: without optimization and
-# what debuggers need that takes two thirds of the time. `make release` builds the rest.
-cross: ## build and vet for the other platforms
-	go -C tools build -o $(CURDIR)/bin/crossvet ./crossvet
+# what debuggers need that takes two thirds of the time. What is Linux is compiled by the
+# tests, but for a few files. `make release` builds all.
+cross: bin/vet ## build and vet for the other platforms
 	@set -e; for p in $(PLATFORMS); do echo "$$p"; export GOOS=$${p%/*} GOARCH=$${p#*/}; \
-		go build -gcflags='all=-N -l -dwarf=false' -ldflags=-w -o /dev/null ./cmd/hydra; \
-		bin/crossvet ./...; done
+		[ "$$GOOS" = linux ] || go build -gcflags='all=-N -l -dwarf=false' -ldflags=-w -o /dev/null ./cmd/hydra; \
+		$(VET) ./...; done
 
 # Not a part of .ci/run: what is known today was not when a change was made, and the
 # database is online. script/vulncheck.sh says what it does without.

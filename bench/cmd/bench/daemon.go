@@ -132,6 +132,10 @@ func (d *daemon) read(stderr io.Reader) {
 		default: // nobody waits for that many
 		}
 	}
+	if err := in.Err(); err != nil {
+		fmt.Fprintf(&d.log, "its log can not be read any more: %v\n", err)
+		_, _ = io.Copy(io.Discard, stderr) // or it would wait for ever
+	}
 }
 
 // ready returns the address at which a server says that it is.
