@@ -95,6 +95,9 @@ func descriptors(t *testing.T) (open []string) {
 }
 
 func TestAWalkOfUsrAgreesWithFind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("walks hundreds of thousands of files")
+	}
 	if _, err := exec.LookPath("find"); err != nil {
 		t.Skip("needs GNU find (Debian package findutils)")
 	}
@@ -118,11 +121,7 @@ func TestAWalkOfUsrAgreesWithFind(t *testing.T) {
 			sizes[f[2]] = size
 		}
 	}
-	someWorkers := []int{0, 1, 8}
-	if testing.Short() {
-		someWorkers = []int{8}
-	}
-	for _, workers := range someWorkers {
+	for _, workers := range []int{0, 1, 8} {
 		got := take(t.Context(), t, how{Options: walk.Options{Workers: workers}, stat: true}, root)
 		got.complete(t)
 		same(t, fmt.Sprint(workers, " workers"), got.entries, entries)
@@ -241,7 +240,11 @@ func TestNothingIsMissedWithFewDescriptors(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, files := range []uint64{64, 24, 16} {
+	limits := []uint64{16, 24, 64}
+	if testing.Short() {
+		limits = limits[:1]
+	}
+	for _, files := range limits {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: limit.Max}); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 var (
 	seedFlag  = flag.Uint64("seed", 0, "of the only world to run, which is told")
 	firstFlag = flag.Uint64("first", envNumber("HYDRA_SIM_FIRST", 1), "seed of the first world")
-	timeFlag  = flag.Duration("time", envTime("HYDRA_SIM_TIME", 10*time.Second), "for how long to run worlds")
+	timeFlag  = flag.Duration("time", envTime("HYDRA_SIM_TIME", 8*time.Second), "for how long to run worlds")
 )
 
 func envNumber(name string, otherwise uint64) uint64 {

@@ -117,7 +117,7 @@ func (w *world) calls() *atomic.Int64 {
 func TestNoHandlerIsCalledWhileTheJobIsPausedWhateverHappens(t *testing.T) {
 	seeds := uint64(6)
 	if testing.Short() {
-		seeds = 2
+		seeds = 1
 	}
 	for seed := range seeds {
 		s := pausedSettings(seed)
